@@ -1,0 +1,121 @@
+// The engine: owns sessions, turns, caches, sampling and the model, and decodes tokens for all of them together.
+//
+// One thread (the engine thread) does all the work, in RunOnce. Other threads reach it through one mutex-guarded inbox
+// and get their answers by callback. Nothing here knows gRPC, protobuf or torch.
+//
+// A turn runs the session's *unfed* tokens (in the stream but not yet run: the opening at creation; the last sampled
+// token and the end-of-turn tokens after a reply) and then its own. First, normal and cancelled-before turns are then one
+// case. A turn that ends before its first sampled token is undone: the stream returns to where it began. One that ends
+// later keeps its partial reply, closed by the end-of-turn tokens.
+
+#ifndef PERENNIAL_SERVER_ENGINE_ENGINE_H_
+#define PERENNIAL_SERVER_ENGINE_ENGINE_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "model/model_runner.h"
+#include "model/token.h"
+#include "server/engine/clock.h"
+#include "server/engine/engine_stats.h"
+#include "server/engine/error.h"
+#include "server/engine/session.h"
+#include "server/engine/turn.h"
+
+namespace perennial {
+
+// Every limit is a server flag of the same name.
+struct EngineOptions {
+  int32_t max_sessions = 1024;           // alive at once, whatever cache memory would allow
+  int32_t max_waiting_turns = 1024;      // submitted and not yet admitted, over all sessions
+  int32_t max_turns_per_session = 4;     // waiting for one session
+  int32_t max_running_turns = 64;        // admitted: sessions in one step at most
+  int32_t max_step_tokens = 512;         // tokens in one step, decode and prefill together; <= the runner's
+  int32_t prefill_chunk_tokens = 128;    // of one turn in one step; while others decode, of all prefills together
+  int32_t max_opening_tokens = 65536;    // of one session
+  int32_t max_prompt_tokens = 65536;     // of one turn
+  int64_t max_generated_tokens = 1 << 20;  // TurnSpec::max_tokens at most, where it is not 0
+  int32_t max_stop_strings = 16;
+  int32_t max_stop_string_bytes = 256;
+  int32_t max_page_size = 1000;
+  int32_t max_labels = 32;               // per session
+  int32_t max_label_bytes = 256;         // of a key, and of a value
+  absl::Duration max_idle_timeout = absl::Hours(24 * 30);
+  absl::Duration heartbeat_interval = absl::Seconds(15);    // of silence towards a client
+  absl::Duration slow_reader_timeout = absl::Seconds(60);
+  absl::Duration retry_after = absl::Seconds(1);            // hint in RESOURCE_EXHAUSTED
+};
+
+// INVALID_ARGUMENT naming the first option out of range.
+absl::Status ValidateEngineOptions(const EngineOptions& options, const RunnerLimits& runner);
+
+// What the engine decodes with. Everything pointed to must outlive the engine.
+struct EngineModel {
+  ModelRunner* runner = nullptr;
+  // Bytes of a token; thread-compatible, called on the engine thread.
+  std::function<absl::string_view(TokenId)> token_bytes;
+  std::vector<TokenId> end_tokens;  // sampling one ends the reply
+  std::vector<TokenId> reply_end;   // fed after a reply in place of the end token: end of turn and separator
+  bool trim_leading_space = false;  // of replies (see TextStream)
+};
+
+class Engine {
+ public:
+  // `random_bits` gives the randomness of session ids; called on the engine thread.
+  static absl::StatusOr<std::unique_ptr<Engine>> Create(const EngineOptions& options, EngineModel model,
+                                                        const Clock* clock, std::function<uint64_t()> random_bits);
+
+  // Stops the thread if it runs; turns that are still there end with SHUTTING_DOWN.
+  virtual ~Engine() = default;
+
+  template <typename T>
+  using Done = std::function<void(absl::StatusOr<T>)>;
+
+  // ---- Any thread. Each returns at once; `done` is called exactly once, on the engine thread (or, when the inbox is
+  // full or the engine stopped, on the caller's before the call returns). ----
+
+  // INVALID_FIELD, NO_FREE_CACHE, SHUTTING_DOWN.
+  virtual void CreateSession(SessionSpec spec, Done<SessionInfo> done) = 0;
+  virtual void GetSession(std::string id, Done<SessionInfo> done) = 0;
+  virtual void UpdateSession(std::string id, SessionUpdate update, Done<SessionInfo> done) = 0;
+  virtual void ListSessions(ListSpec spec, Done<SessionPage> done) = 0;
+  // Cancels what runs or waits in the session, then forgets it. Returns its last state.
+  virtual void DeleteSession(std::string id, Done<SessionInfo> done) = 0;
+
+  // Submits a turn. `sink` gets its events and exactly one OnFinish, possibly before this returns.
+  virtual std::shared_ptr<TurnTicket> Submit(TurnSpec spec, TurnSink* sink) = 0;
+
+  // Makes the engine look at its tickets and sinks now.
+  virtual void Wake() = 0;
+
+  // A snapshot, at most one step old.
+  virtual EngineStats Stats() const = 0;
+
+  // Stops admitting (SHUTTING_DOWN for what waits), sends go_away to running turns, cuts them at a token boundary at
+  // `deadline`. `done` is called on the engine thread when no turn is left. Idempotent; an earlier deadline wins.
+  virtual void Drain(absl::Time deadline, std::function<void()> done) = 0;
+
+  // Starts the engine thread. Call at most once, and not together with RunOnce.
+  virtual void Start() = 0;
+  // Ends and joins the engine thread; what is left ends with SHUTTING_DOWN. Idempotent.
+  virtual void Stop() = 0;
+
+  // ---- Without Start: tests and simulations drive the engine themselves, from one thread. ----
+
+  // One pass: TakeInbox, Reap, Admit, Plan and Step, Apply. Returns false if there was nothing to do until
+  // NextWakeTime() or a call from outside.
+  virtual bool RunOnce() = 0;
+  // When an expiry, deadline, heartbeat or timeout is due next.
+  virtual absl::Time NextWakeTime() const = 0;
+};
+
+}  // namespace perennial
+
+#endif  // PERENNIAL_SERVER_ENGINE_ENGINE_H_

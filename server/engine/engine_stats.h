@@ -1,0 +1,53 @@
+// One value with everything that can be counted about an engine: read by GetStats, `perennial stats` and the metrics.
+
+#ifndef PERENNIAL_SERVER_ENGINE_ENGINE_STATS_H_
+#define PERENNIAL_SERVER_ENGINE_ENGINE_STATS_H_
+
+#include <cstdint>
+
+#include "absl/time/time.h"
+
+namespace perennial {
+
+// Gauges are "now"; counters count from the start. Limits stand beside what they limit.
+struct EngineStats {
+  // Sessions and cache memory.
+  int64_t sessions = 0;
+  int64_t max_sessions = 0;
+  int64_t cache_bytes = 0;  // held by sessions
+  int64_t cache_memory_bytes = 0;
+  int64_t sessions_created = 0;
+  int64_t sessions_expired = 0;
+  int64_t sessions_deleted = 0;
+  int64_t sessions_failed = 0;  // dropped because the runner failed
+
+  // Turns.
+  int64_t waiting_turns = 0;
+  int64_t max_waiting_turns = 0;
+  int64_t running_turns = 0;
+  int64_t paused_turns = 0;  // of the running: the client does not read
+  int64_t turns_started = 0;
+  int64_t turns_finished = 0;   // with an OK status
+  int64_t turns_cancelled = 0;  // cancel, disconnect, deadline
+  int64_t turns_failed = 0;
+  int64_t turns_rejected = 0;   // never admitted: queue full, no cache, draining
+
+  // Tokens.
+  int64_t prefill_tokens = 0;
+  int64_t generated_tokens = 0;
+  int64_t evicted_tokens = 0;
+
+  // Steps.
+  int64_t steps = 0;
+  int64_t step_tokens = 0;    // sum over steps
+  int64_t step_sessions = 0;  // sum over steps: mean batch size = step_sessions / steps
+  absl::Duration step_time;   // sum over steps
+  absl::Duration last_step_time;
+  absl::Duration max_step_time;
+  absl::Duration uptime;
+  bool draining = false;
+};
+
+}  // namespace perennial
+
+#endif  // PERENNIAL_SERVER_ENGINE_ENGINE_STATS_H_

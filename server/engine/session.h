@@ -1,0 +1,81 @@
+// A session as the engine's callers see it.
+
+#ifndef PERENNIAL_SERVER_ENGINE_SESSION_H_
+#define PERENNIAL_SERVER_ENGINE_SESSION_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "model/sink_window.h"
+#include "model/token.h"
+
+namespace perennial {
+
+using Labels = std::map<std::string, std::string>;
+
+// What a session is made from.
+struct SessionSpec {
+  CacheShape shape;
+  EvictionPolicy eviction = EvictionPolicy::kTokenWise;
+  std::vector<TokenId> opening;  // BOS, system prompt, given history; fed with the first turn
+  absl::Duration idle_timeout;   // deleted after this long without a turn
+  std::string route;             // the client's; a proxy hashes it; grants nothing
+  Labels labels;
+};
+
+// How much of the session's stream the model can read. Tokens are counted over the whole stream, unfed ones included.
+struct SessionMemory {
+  int64_t stream_tokens = 0;     // fed and unfed
+  int64_t visible_tokens = 0;    // can be read: sinks and window
+  int64_t forgotten_tokens = 0;  // left the window for ever
+  int64_t horizon_token = 0;     // oldest windowed token still visible
+  int64_t horizon_turn = 0;      // the turn it belongs to; 0: the opening
+  int32_t sink_tokens = 0;       // S
+  int32_t window_tokens = 0;     // W
+};
+
+enum class SessionState {
+  kIdle,
+  kWaiting,  // a turn waits to be admitted
+  kRunning,  // a turn runs
+};
+
+struct SessionInfo {
+  std::string id;  // 128 random bits, 32 hexadecimal digits
+  SessionState state = SessionState::kIdle;
+  absl::Time created;
+  absl::Time last_used;
+  absl::Time expires;  // if no turn comes
+  absl::Duration idle_timeout;
+  std::string route;
+  Labels labels;
+  int64_t turns = 0;        // admitted and not undone
+  int64_t cache_bytes = 0;
+  SessionMemory memory;
+};
+
+// Unset fields stay as they are.
+struct SessionUpdate {
+  std::optional<absl::Duration> idle_timeout;
+  std::optional<Labels> labels;  // replaces all
+};
+
+// One page of a listing, ordered by session id.
+struct SessionPage {
+  std::vector<SessionInfo> sessions;
+  std::string next_page_token;  // empty: the last page
+};
+
+struct ListSpec {
+  int32_t page_size = 0;  // 1 … EngineOptions::max_page_size
+  std::string page_token;
+  std::optional<SessionState> state;
+};
+
+}  // namespace perennial
+
+#endif  // PERENNIAL_SERVER_ENGINE_SESSION_H_

@@ -1,0 +1,134 @@
+// A turn as the engine's callers see it: what they ask for, the events that come back, and how it ends.
+
+#ifndef PERENNIAL_SERVER_ENGINE_TURN_H_
+#define PERENNIAL_SERVER_ENGINE_TURN_H_
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "model/sampler.h"
+#include "model/token.h"
+#include "server/engine/session.h"
+
+namespace perennial {
+
+// One user message and how to answer it.
+struct TurnSpec {
+  std::string session_id;                 // empty: `ephemeral` is set
+  std::optional<SessionSpec> ephemeral;   // a session made for this turn and deleted with its end
+  std::vector<TokenId> tokens;            // the user's message and the header of the reply; at least one
+  std::optional<std::vector<TokenId>> tokens_if_first;  // used instead in a session's first turn (see ChatTemplate)
+  SamplingParams sampling;
+  int64_t max_tokens = 0;           // 0: until the client leaves; needs ignore_end_of_turn
+  bool ignore_end_of_turn = false;  // end tokens are never sampled
+  std::vector<std::string> stop_strings;
+  bool reject_if_busy = false;      // TURN_IN_PROGRESS instead of waiting for the session's running turn
+  absl::Time deadline = absl::InfiniteFuture();
+};
+
+// ---- Events. Each has the turn's next sequence number, from 1; a heartbeat repeats the last one. ----
+
+struct TurnQueued {
+  int32_t position = 0;  // turns that will be admitted before this one
+};
+
+struct TurnStarted {
+  std::string session_id;
+  int64_t turn = 0;           // number of the turn in its session, from 1
+  int64_t prompt_tokens = 0;  // tokens this turn feeds before its first sampled one
+  SessionMemory memory;       // before the prompt is fed
+};
+
+struct TurnDelta {
+  std::string text;     // valid UTF-8, not cumulative
+  int32_t tokens = 0;   // sampled tokens this text came from
+};
+
+// The horizon passed one or more turn boundaries: what those turns said can no longer be read by the model.
+struct TurnEvicted {
+  int64_t first_token = 0;  // [first_token, end_token) left the window since the last such event
+  int64_t end_token = 0;
+  int64_t first_turn = 0;   // first and last turn that are now partly or wholly forgotten by it
+  int64_t last_turn = 0;
+};
+
+struct TurnHeartbeat {
+  int32_t queue_position = 0;        // 0 once admitted
+  int64_t prompt_tokens_fed = 0;     // prefill progress
+  int64_t prompt_tokens = 0;
+};
+
+struct TurnGoAway {
+  absl::Duration time_left;  // until running turns are cut
+};
+
+struct TurnEvent {
+  int64_t sequence = 0;
+  std::variant<TurnQueued, TurnStarted, TurnDelta, TurnEvicted, TurnHeartbeat, TurnGoAway> event;
+};
+
+// ---- The end. ----
+
+enum class FinishReason { kEndOfTurn, kMaxTokens, kStop };
+
+struct TurnUsage {
+  int64_t prompt_tokens = 0;     // of this turn's message
+  int64_t fed_tokens = 0;        // run through the model in this turn (unfed rest of the last turn, prompt, replies)
+  int64_t generated_tokens = 0;  // sampled
+  int64_t evicted_tokens = 0;    // left the window in this turn
+};
+
+struct TurnTiming {
+  absl::Duration queue;        // submitted → admitted
+  absl::Duration prefill;      // admitted → prompt fed
+  absl::Duration first_token;  // submitted → first token sampled
+  absl::Duration decode;       // first token → last token
+};
+
+struct TurnResult {
+  absl::Status status;  // OK: finished for `reason`. Else why not; CANCELLED and DEADLINE_EXCEEDED included
+  FinishReason reason = FinishReason::kEndOfTurn;
+  int32_t stop_index = -1;  // kStop: index into stop_strings
+  int64_t sequence = 0;     // of the `finished` event
+  std::string session_id;
+  int64_t turn = 0;         // 0: never admitted
+  TurnUsage usage;
+  TurnTiming timing;
+  SessionMemory memory;     // after the turn
+};
+
+// Where a turn's output goes. The engine calls it on its own thread, one call at a time, never after OnFinish; the calls
+// must return at once. The engine does not own it: it must live until OnFinish has returned, which is called exactly once
+// for every submitted turn.
+class TurnSink {
+ public:
+  virtual ~TurnSink() = default;
+
+  virtual void OnEvent(TurnEvent event) = 0;
+  virtual void OnFinish(TurnResult result) = 0;
+
+  // False while the client has too much unread: the turn is then not scheduled. Whoever reads calls Engine::Wake when it
+  // becomes true again. After EngineOptions::slow_reader_timeout of false the turn ends with SLOW_READER.
+  virtual bool ReadyForMore() const { return true; }
+};
+
+// Cancels a turn. Shared by the caller and the engine; thread-safe.
+class TurnTicket {
+ public:
+  // Only raises a flag; the engine ends the turn at the next token boundary (call Engine::Wake to make it soon).
+  void Cancel() { cancelled_.store(true, std::memory_order_release); }
+  bool cancelled() const { return cancelled_.load(std::memory_order_acquire); }
+
+ private:
+  std::atomic<bool> cancelled_{false};
+};
+
+}  // namespace perennial
+
+#endif  // PERENNIAL_SERVER_ENGINE_TURN_H_
