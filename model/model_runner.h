@@ -42,7 +42,7 @@ enum class Part {
 
 // Which of a step's tokens produce a row of logits.
 enum class LogitRows {
-  kNone,  // prefill, all but the last chunk; notes
+  kNone,  // prefill, all but the last chunk; notes always
   kLast,  // decode, last chunk of a prefill
   kAll,   // evaluation
 };
@@ -99,6 +99,9 @@ class ModelRunner {
   // One forward pass over a batch of sessions. Exact under chunking: a stream fed in chunks of any size gives the same
   // cache and logits as token by token (in arithmetic; in floats within a stated tolerance). A session's result does not
   // depend on the other inputs of its batch.
+  //
+  // b(t) is S for t < S, else max(S, t - W + 1) … t. Notes see the sinks fed so far and earlier notes; rewriting them
+  // changes nothing but their slots and num_notes.
   //
   // INVALID_ARGUMENT (an input breaks the rules above; token id or b(t) out of range) changes no cache. Any other error
   // leaves the caches of this batch undefined: destroy them.
