@@ -1,21 +1,22 @@
 # shellcheck shell=bash
 # The parts of `./dev setup`. Each looks first and works only where something is missing, so that all can be repeated
-# at no cost. Needs: $deps (the directory for everything downloaded), terminal.sh, pins.sh.
+# at no cost. Needs: $top (the project), $deps (where everything downloaded goes), terminal.sh, pins.sh.
 
 stamps=$deps/stamps
 
-# ensure NAME PIN PATH COMMAND…: runs the command unless PATH exists and the last success had the same PIN.
+# ensure NAME PIN PATH COMMAND…: runs the command unless PATH exists and its last success had the same PIN.
 ensure() {
-  local name=$1 pin=$2 path=$3
+  local name=$1 pin=$2 path=$3 stamp
+  stamp=$stamps/$(tr / _ <<<"${path#"$top"/}")
   shift 3
-  if [[ -e $path && $(cat "$stamps/$name" 2>/dev/null) == "$pin" ]]; then
+  if [[ -e $path && $(cat "$stamp" 2>/dev/null) == "$pin" ]]; then
     ready "$name"
     return
   fi
-  rm -f "$stamps/$name"
+  rm -f "$stamp"
   step "$name" "$@"
   mkdir -p "$stamps"
-  printf '%s\n' "$pin" >"$stamps/$name"
+  printf '%s\n' "$pin" >"$stamp"
 }
 
 # --- Debian packages ------------------------------------------------------------------------------------------------
