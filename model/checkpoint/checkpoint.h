@@ -21,14 +21,14 @@ namespace perennial {
 
 // The arrays of `tokenizer.ggml.*`.
 struct GgufVocabulary {
-  std::string model;                 // "gpt2" (byte-level BPE) or "llama" (SentencePiece-type, scores)
-  std::string pre;                   // pre-tokenizer's name, e.g. "smollm"
-  std::vector<std::string> tokens;   // [vocab]; bytes, not always UTF-8
-  std::vector<int32_t> types;        // [vocab]: 1 normal, 2 unknown, 3 control, 4 user defined, 5 unused, 6 byte
-  std::vector<float> scores;         // [vocab] for "llama", else may be empty
-  std::vector<std::string> merges;   // for "gpt2"
+  std::string model;                // "gpt2" (byte-level BPE) or "llama" (SentencePiece-type, scores)
+  std::string pre;                  // pre-tokenizer's name, e.g. "smollm"
+  std::vector<std::string> tokens;  // [vocab]; bytes, not always UTF-8
+  std::vector<int32_t> types;       // [vocab]: 1 normal, 2 unknown, 3 control, 4 user defined, 5 unused, 6 byte
+  std::vector<float> scores;        // [vocab] for "llama", else may be empty
+  std::vector<std::string> merges;  // for "gpt2"
   bool add_bos = false;
-  bool add_space_prefix = true;      // "llama"
+  bool add_space_prefix = true;  // "llama"
 };
 
 // Where the tokenizer comes from: the text of tokenizer.json, or GGUF's arrays.

@@ -24,7 +24,7 @@ int32_t BlockBytes(TensorType type);                // bytes per block
 struct TensorView {
   std::string name;
   TensorType type = TensorType::kF32;
-  std::vector<int64_t> shape;       // row-major, outermost first: a linear layer is [out, in]
+  std::vector<int64_t> shape;         // row-major, outermost first: a linear layer is [out, in]
   absl::Span<const std::byte> bytes;  // exactly the tensor's; belongs to the checkpoint (memory-mapped), any alignment
 
   int64_t num_elements() const;

@@ -1,0 +1,60 @@
+// A bounded walk over bytes that nobody has checked yet: every read says whether the bytes were there.
+
+#ifndef PERENNIAL_MODEL_CHECKPOINT_BYTE_CURSOR_H_
+#define PERENNIAL_MODEL_CHECKPOINT_BYTE_CURSOR_H_
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#include "absl/types/span.h"
+
+namespace perennial {
+
+// Both formats store numbers in little-endian order; readers copy them as they are.
+static_assert(std::endian::native == std::endian::little, "checkpoint files are read on little-endian machines only");
+
+// Reads a number at any alignment. REQUIRES: sizeof(T) bytes are readable at `bytes`.
+template <typename T>
+T LoadUnaligned(const void* bytes) {
+  static_assert(std::is_trivially_copyable_v<T>);
+  T value;
+  std::memcpy(&value, bytes, sizeof(T));
+  return value;
+}
+
+// Not owned, not thread-safe. After a read that returned false nothing has moved.
+class ByteCursor {
+ public:
+  explicit ByteCursor(absl::Span<const std::byte> bytes) : bytes_(bytes) {}
+
+  size_t position() const { return position_; }                   // bytes read so far
+  size_t remaining() const { return bytes_.size() - position_; }  // bytes left
+
+  // Reads one number.
+  template <typename T>
+  bool Read(T* value) {
+    if (remaining() < sizeof(T)) return false;
+    *value = LoadUnaligned<T>(bytes_.data() + position_);
+    position_ += sizeof(T);
+    return true;
+  }
+
+  // Takes the next `size` bytes, without copying. `size` may be anything a file claims.
+  bool Take(uint64_t size, absl::Span<const std::byte>* taken) {
+    if (size > remaining()) return false;
+    *taken = bytes_.subspan(position_, size);
+    position_ += size;
+    return true;
+  }
+
+ private:
+  const absl::Span<const std::byte> bytes_;
+  size_t position_ = 0;
+};
+
+}  // namespace perennial
+
+#endif  // PERENNIAL_MODEL_CHECKPOINT_BYTE_CURSOR_H_

@@ -1,0 +1,30 @@
+// A GGUF file as a checkpoint.
+
+#ifndef PERENNIAL_MODEL_CHECKPOINT_GGUF_CHECKPOINT_H_
+#define PERENNIAL_MODEL_CHECKPOINT_GGUF_CHECKPOINT_H_
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "model/checkpoint/checkpoint.h"
+#include "model/checkpoint/checkpoint_contents.h"
+
+namespace perennial {
+
+// The canonical name (checkpoint.h) of a tensor that a llama GGUF file calls `name`: "blk.7.attn_q.weight" →
+// "layers.7.self_attn.q_proj.weight". A name that is not known is returned as it is, so that it is found unknown later.
+std::string CanonicalGgufName(absl::string_view name);
+
+// Everything from bytes in memory; the result views them. Errors do not contain a path.
+absl::StatusOr<CheckpointContents> ReadGgufContents(absl::Span<const std::byte> bytes);
+
+// Maps the file and reads it. Errors begin with the path.
+absl::StatusOr<std::unique_ptr<Checkpoint>> OpenGgufCheckpoint(const std::string& path);
+
+}  // namespace perennial
+
+#endif  // PERENNIAL_MODEL_CHECKPOINT_GGUF_CHECKPOINT_H_
