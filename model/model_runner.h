@@ -1,6 +1,6 @@
 // The seam: the one interface that a new backend implements. A ModelRunner owns a model's weights and the memory of all
-// caches; it decodes tokens and knows nothing of sessions, turns, sampling or text. The whole eviction policy reaches it
-// as one integer per token, b(t) (see sink_window.h): the engine decides, the runner obeys.
+// caches; it decodes tokens and knows nothing of sessions, turns, sampling or text. The whole eviction policy reaches
+// it as one integer per token, b(t) (see sink_window.h): the engine decides, the runner obeys.
 //
 // Implementations: model/torch/torch_model_runner.h (libtorch) and tests/fake_model_runner.h (a fake with behaviour).
 // tests/model/model_runner_contract.h is one test suite for all of them.
@@ -58,7 +58,7 @@ struct StepInput {
 // Result of a step. Reuse one object for all steps: its memory is kept.
 struct StepOutput {
   int32_t vocab_size = 0;
-  std::vector<float> logits;     // [num_rows, vocab_size]; rows in batch order, inside an input in token order
+  std::vector<float> logits;      // [num_rows, vocab_size]; rows in batch order, inside an input in token order
   std::vector<size_t> first_row;  // [batch]: the first row of each input (meaningless where it has none)
 
   // Logits of row `row` of batch element `input`. REQUIRES: that row was asked for. Valid until the next Step.
@@ -71,11 +71,11 @@ struct StepOutput {
 // Constant facts about a loaded runner, all > 0.
 struct RunnerLimits {
   int32_t vocab_size = 0;
-  int32_t max_tokens_per_step = 0;   // over all inputs of a batch together
-  int32_t max_cache_tokens = 0;      // largest C that NewCache accepts (trained length, unless overridden)
-  int32_t trained_tokens = 0;        // length the model was trained for, after its RoPE scaling
+  int32_t max_tokens_per_step = 0;    // over all inputs of a batch together
+  int32_t max_cache_tokens = 0;       // largest C that NewCache accepts (trained length, unless overridden)
+  int32_t trained_tokens = 0;         // length the model was trained for, after its RoPE scaling
   int64_t cache_bytes_per_token = 0;  // keys and values of one slot, all layers
-  int64_t cache_memory_bytes = 0;    // allocated once, for all caches together
+  int64_t cache_memory_bytes = 0;     // allocated once, for all caches together
 };
 
 // Not thread-safe: one thread (the engine's) makes all calls, and destroys the caches.
@@ -97,13 +97,13 @@ class ModelRunner {
   virtual absl::StatusOr<std::unique_ptr<KvCache>> NewCache(const CacheShape& shape) = 0;
 
   // One forward pass over a batch of sessions. Exact under chunking: a stream fed in chunks of any size gives the same
-  // cache and logits as token by token (in arithmetic; in floats within a stated tolerance). A session's result does not
-  // depend on the other inputs of its batch.
+  // cache and logits as token by token (in arithmetic; in floats within a stated tolerance). A session's result does
+  // not depend on the other inputs of its batch.
   //
   // b(t) is S for t < S, else max(S, t - W + 1) … t. Notes see the sinks fed so far and earlier notes; rewriting them
   // changes nothing but their slots and num_notes.
   //
-  // INVALID_ARGUMENT (an input breaks the rules above; token id or b(t) out of range) changes no cache. Any other error
+  // INVALID_ARGUMENT (see ValidateBatch) changes no cache. Any other error
   // leaves the caches of this batch undefined: destroy them.
   virtual absl::Status Step(absl::Span<const StepInput> batch, StepOutput& output) = 0;
 
@@ -119,12 +119,18 @@ class ModelRunner {
 
   // Copies slots [first_slot, first_slot + num_slots) out: parking and snapshots, in slices between steps.
   // REQUIRES: bytes.size() == ExportBytes(cache, num_slots), else INVALID_ARGUMENT.
-  virtual absl::Status Export(const KvCache& cache, int32_t first_slot, int32_t num_slots, absl::Span<std::byte> bytes) = 0;
+  virtual absl::Status Export(const KvCache& cache, int32_t first_slot, int32_t num_slots,
+                              absl::Span<std::byte> bytes) = 0;
 
   // The reverse of Export, into a cache of the same shape. `num_tokens` and `num_notes` become the cache's.
   virtual absl::Status Import(KvCache& cache, int32_t first_slot, int32_t num_slots, absl::Span<const std::byte> bytes,
                               int64_t num_tokens, int32_t num_notes) = 0;
 };
+
+// What every implementation of Step checks before it changes anything: INVALID_ARGUMENT naming the input, the field,
+// its value and its limit if the batch is empty, a cache is null or occurs twice, a token id, b(t) or a count is out of
+// its range, or notes ask for rows. Whether a cache was made by the runner at hand is left to the runner.
+absl::Status ValidateBatch(absl::Span<const StepInput> batch, const RunnerLimits& limits);
 
 }  // namespace perennial
 

@@ -224,64 +224,13 @@ absl::Status FakeModelRunner::Import(KvCache& cache, int32_t first_slot, int32_t
   return absl::OkStatus();
 }
 
-absl::Status FakeModelRunner::Validate(absl::Span<const StepInput> batch) const {
-  if (batch.empty()) return absl::InvalidArgumentError("the batch is empty");
-  int64_t num_tokens = 0;
-  std::vector<const KvCache*> caches;
-  for (size_t i = 0; i < batch.size(); ++i) {
-    const StepInput& input = batch[i];
-    const auto refuse = [i](const auto&... parts) {
-      return absl::InvalidArgumentError(absl::StrCat("input ", i, ": ", parts...));
-    };
-    if (absl::StatusOr<const Cache*> own = OwnCache(input.cache); !own.ok()) return refuse(own.status().message());
-    caches.push_back(input.cache);
-    num_tokens += static_cast<int64_t>(input.tokens.size());
-    for (TokenId token : input.tokens) {
-      if (token < 0 || token >= limits_.vocab_size) {
-        return refuse("token id is ", token, ", must be 0 to ", limits_.vocab_size - 1);
-      }
-    }
-    const CacheShape& shape = input.cache->shape();
-    if (input.part == Part::kNotes) {
-      if (input.tokens.size() > static_cast<size_t>(shape.note_tokens)) {
-        return refuse(input.tokens.size(), " notes, must be at most ", shape.note_tokens);
-      }
-      if (!input.window_begin.empty()) return refuse("window_begin must be empty for notes");
-      if (input.rows != LogitRows::kNone) return refuse("rows must be kNone for notes");
-      continue;
-    }
-    if (input.tokens.empty()) return refuse("tokens is empty");
-    if (input.window_begin.size() != input.tokens.size()) {
-      return refuse("window_begin has ", input.window_begin.size(), " values for ", input.tokens.size(), " tokens");
-    }
-    int64_t t = input.cache->num_tokens();
-    for (size_t k = 0; k < input.tokens.size(); ++k, ++t) {
-      const int64_t b = input.window_begin[k];
-      const int64_t sinks = shape.sink_tokens;
-      const int64_t least = t < sinks ? sinks : std::max(sinks, t - shape.window_tokens + 1);
-      const int64_t most = t < sinks ? sinks : t;
-      if (b < least || b > most) {
-        return refuse("window_begin of token ", t, " is ", b, ", must be ", least, " to ", most);
-      }
-      if (k > 0 && b < input.window_begin[k - 1]) return refuse("window_begin decreases at token ", t);
-    }
-  }
-  if (num_tokens > limits_.max_tokens_per_step) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the batch has ", num_tokens, " tokens, must be at most ", limits_.max_tokens_per_step));
-  }
-  std::sort(caches.begin(), caches.end());
-  if (std::adjacent_find(caches.begin(), caches.end()) != caches.end()) {
-    return absl::InvalidArgumentError("a cache occurs twice in the batch");
-  }
-  return absl::OkStatus();
-}
-
 absl::Status FakeModelRunner::Step(absl::Span<const StepInput> batch, StepOutput& output) {
-  if (absl::Status status = Validate(batch); !status.ok()) {
+  absl::Status valid = ValidateBatch(batch, limits_);
+  for (const StepInput& input : batch) valid.Update(OwnCache(input.cache).status());
+  if (!valid.ok()) {
     absl::MutexLock lock(&mutex_);
     ++counters_.refused_steps;
-    return status;
+    return valid;
   }
   if (options_.before_step) options_.before_step(batch);
   bool poisoned = false;

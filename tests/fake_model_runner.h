@@ -113,7 +113,6 @@ class FakeModelRunner final : public ModelRunner {
   absl::StatusOr<std::unique_ptr<Cache>> Allocate(const CacheShape& shape) ABSL_LOCKS_EXCLUDED(mutex_);
   void Release(int64_t bytes) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<const Cache*> OwnCache(const KvCache* cache) const;
-  absl::Status Validate(absl::Span<const StepInput> batch) const;
   absl::Status PassGate(bool& poisoned) ABSL_LOCKS_EXCLUDED(mutex_);
   void RunInput(const StepInput& input, bool poisoned, StepOutput& output);
   void AppendLogits(const FakeSight& sight, bool poisoned, std::vector<float>& logits) const;
