@@ -1,24 +1,39 @@
 // Messages to tokens, turn by turn, for a stream that only ever grows.
 //
 // A cache cannot be rendered again, so the tokens of a turn are the *difference* between two renderings of a short
-// stand-in history, never of the session's real one, which nobody keeps. At load, probe messages prove that the template
-// is append-only (a longer history's rendering begins with the shorter one's); one that is not is refused.
+// stand-in history, never of the session's real one, which nobody keeps. At load, probe messages prove that the
+// template is append-only (a longer history's rendering begins with the shorter one's); one that is not is refused.
+//
+//   opening    what render([system, U], reply header) has before the turn of U       once per session
+//   turn of U  what render([A, B, U], reply header) has after render([A, B])         A, B: the stand-in question,
+//   answer reply end  what render([A, B]) has after B
+//
+// Message texts are made safe first: no text can become a control token, whatever the template does with it. A BOS that
+// the template itself writes into later turns (Llama 2's does) is what the model was trained on, and stays.
 
 #ifndef PERENNIAL_MODEL_TEXT_CHAT_TEMPLATE_H_
 #define PERENNIAL_MODEL_TEXT_CHAT_TEMPLATE_H_
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "model/text/tokenizer.h"
 #include "model/token.h"
 
 namespace perennial {
+
+namespace text_internal {
+class TurnFormat;  // the template's pieces as text
+}
 
 enum class Role { kSystem, kUser, kAssistant };
 
@@ -30,7 +45,8 @@ struct Message {
 // The tokens of one user message with the header of the reply after it.
 struct UserTurn {
   std::vector<TokenId> tokens;
-  // Set where the template renders a session's first message differently (Llama 2 puts the system prompt inside it).
+  // Set where the template renders a session's first message differently (Llama 2 puts the system prompt inside it):
+  // fed instead of `tokens` if the session's history held no user message.
   std::optional<std::vector<TokenId>> tokens_if_first;
 };
 
@@ -39,13 +55,17 @@ struct ChatTemplateOptions {
   std::string bos_text;  // what `bos_token` and `eos_token` are in the template
   std::string eos_text;
   std::optional<TokenId> bos_token;
-  bool add_bos = false;     // the tokenizer puts BOS first where the template did not
-  int64_t fuel = 1'000'000;  // minijinja instructions a rendering may use
+  bool add_bos = false;             // the tokenizer puts BOS first where the template did not
+  int64_t fuel = 1'000'000;         // what a rendering may use: about one per instruction and per 64 bytes made
+  std::function<absl::Time()> now;  // the date that an opening may show; unset: the system's clock. Thread-safe.
 };
 
 // The templates that --chat_template=NAME can name: "chatml", "llama2", "llama3", "mistral", "zephyr", "plain".
 // NOT_FOUND lists them.
 absl::StatusOr<std::string> BuiltInChatTemplate(absl::string_view name);
+
+// Those names, for messages: "chatml, llama2, …".
+std::string BuiltInChatTemplateNames();
 
 // Immutable after Create; thread-safe.
 class ChatTemplate {
@@ -53,26 +73,57 @@ class ChatTemplate {
   // INVALID_ARGUMENT if the template does not compile, runs out of fuel, or is not append-only (says so, and names the
   // built-in ones). `tokenizer` must outlive the template.
   static absl::StatusOr<std::unique_ptr<ChatTemplate>> Create(ChatTemplateOptions options, const Tokenizer* tokenizer);
+  ~ChatTemplate();
 
   // What a session starts with: BOS, then the given history (a system message, if any, first; then user and assistant
   // messages in turn, ending with an assistant message, or with the system message alone). INVALID_ARGUMENT for another
   // order or where the template raises. A template that puts the system prompt into the first user message returns BOS
-  // only and keeps the rest for UserTurn::tokens_if_first.
+  // only and keeps the rest for UserTurn::tokens_if_first. BOS comes once: the one that the template writes, or with
+  // `add_bos` the tokenizer's. May be empty (no BOS, no default system prompt, no history).
   absl::StatusOr<std::vector<TokenId>> Opening(absl::Span<const Message> history) const;
 
   // `system` is the session's system message if its first turn must carry it (see Opening); ignored by other templates.
+  // Empty: none. INVALID_ARGUMENT if the text is not UTF-8, or the template raises or writes other control tokens for
+  // it than it does for any text.
   absl::StatusOr<UserTurn> Turn(absl::string_view user_text, absl::string_view system) const;
 
   // What follows a reply's last text token: the end-of-turn token and the separator that the template puts after it.
   // Fed before the next turn, in place of the end token that was sampled.
   const std::vector<TokenId>& reply_end() const { return reply_end_; }
 
- private:
-  ChatTemplate(ChatTemplateOptions options, const Tokenizer* tokenizer);
+  // True if a reply's first space was not written by anybody: to be dropped from what the user sees (TextStream).
+  bool trims_reply() const;
 
-  ChatTemplateOptions options_;
+ private:
+  ChatTemplate(ChatTemplateOptions options, const Tokenizer* tokenizer,
+               std::unique_ptr<const text_internal::TurnFormat> format);
+
+  // The steps of Create; each sets members that the later ones read.
+  absl::Status LearnReplyEnd();
+  absl::Status LearnFirstTurn();
+
+  absl::StatusOr<std::string> Defused(const Message& message) const;
+  // Tokens of a turn's text, as they come out where it follows a reply.
+  absl::StatusOr<std::vector<TokenId>> TurnTokens(const std::string& turn_text) const;
+  // The opening without BOS of the tokenizer's. REQUIRES: !first_turn_differs_.
+  absl::StatusOr<std::vector<TokenId>> OpeningTokens(const std::optional<std::string>& system) const;
+  // The whole first turn without the opening's BOS. REQUIRES: first_turn_differs_.
+  absl::StatusOr<std::vector<TokenId>> FirstTurnTokens(const std::string& user,
+                                                       const std::optional<std::string>& system) const;
+  absl::StatusOr<std::vector<TokenId>> HistoryTokens(absl::Span<const Message> history) const;
+  bool BeginsWithBos(absl::Span<const TokenId> tokens) const;
+  std::vector<TokenId> ControlsOf(absl::Span<const TokenId> tokens) const;
+  absl::Time Now() const;
+
+  // Constant after Create.
+  const ChatTemplateOptions options_;
   const Tokenizer* const tokenizer_;
+  const std::unique_ptr<const text_internal::TurnFormat> format_;
+  std::vector<TokenId> answered_tokens_;  // the stand-in history
   std::vector<TokenId> reply_end_;
+  std::vector<TokenId> turn_controls_;  // the control tokens of every turn, in order
+  bool first_turn_differs_ = false;
+  bool first_turn_writes_bos_ = false;  // the template puts BOS at the start of a first turn itself
 };
 
 }  // namespace perennial

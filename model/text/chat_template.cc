@@ -1,0 +1,270 @@
+#include "model/text/chat_template.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/memory/memory.h"
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "model/text/template_rendering.h"
+#include "model/text/turn_format.h"
+
+namespace perennial {
+namespace {
+
+using text_internal::TemplateMessage;
+using text_internal::TemplateRendering;
+using text_internal::TurnFormat;
+
+absl::string_view RoleName(Role role) {
+  switch (role) {
+    case Role::kSystem:
+      return "system";
+    case Role::kUser:
+      return "user";
+    case Role::kAssistant:
+      return "assistant";
+  }
+  return "";
+}
+
+// OK if the history is a system message or none, then user and assistant messages in turn, the last an assistant's.
+absl::Status CheckOrder(absl::Span<const Message> history) {
+  size_t turn_begin = 0;
+  for (size_t i = 0; i < history.size(); ++i) {
+    if (i == 0 && history[i].role == Role::kSystem) {
+      turn_begin = 1;
+      continue;
+    }
+    const Role expected = (i - turn_begin) % 2 == 0 ? Role::kUser : Role::kAssistant;
+    if (history[i].role == expected) continue;
+    return absl::InvalidArgumentError(absl::StrCat("history[", i, "].role is ", RoleName(history[i].role), ", must be ",
+                                                   RoleName(expected),
+                                                   ": a system message first, then user and assistant in turn"));
+  }
+  if ((history.size() - turn_begin) % 2 != 0) {
+    return absl::InvalidArgumentError(absl::StrCat("history[", history.size() - 1,
+                                                   "] is a user message, the last must be the assistant's: send a "
+                                                   "message that is to be answered as a turn"));
+  }
+  return absl::OkStatus();
+}
+
+bool BeginsWith(absl::Span<const TokenId> tokens, absl::Span<const TokenId> prefix) {
+  return tokens.size() >= prefix.size() && std::equal(prefix.begin(), prefix.end(), tokens.begin());
+}
+
+bool EndsWith(absl::Span<const TokenId> tokens, absl::Span<const TokenId> suffix) {
+  return tokens.size() >= suffix.size() && std::equal(suffix.rbegin(), suffix.rend(), tokens.rbegin());
+}
+
+std::vector<TokenId> After(absl::Span<const TokenId> tokens, size_t begin) {
+  return std::vector<TokenId>(tokens.begin() + begin, tokens.end());
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ChatTemplate>> ChatTemplate::Create(ChatTemplateOptions options,
+                                                                   const Tokenizer* tokenizer) {
+  absl::StatusOr<TemplateRendering> rendering =
+      TemplateRendering::Create({options.source, options.bos_text, options.eos_text, options.fuel});
+  if (!rendering.ok()) return rendering.status();
+  if (!options.now) options.now = absl::Now;
+  absl::StatusOr<TurnFormat> format = TurnFormat::Learn(*std::move(rendering), options.now());
+  if (!format.ok()) return format.status();
+  auto chat_template = absl::WrapUnique(
+      new ChatTemplate(std::move(options), tokenizer, std::make_unique<const TurnFormat>(*std::move(format))));
+  if (absl::Status status = chat_template->LearnReplyEnd(); !status.ok()) return status;
+  if (absl::Status status = chat_template->LearnFirstTurn(); !status.ok()) return status;
+  return chat_template;
+}
+
+ChatTemplate::ChatTemplate(ChatTemplateOptions options, const Tokenizer* tokenizer,
+                           std::unique_ptr<const TurnFormat> format)
+    : options_(std::move(options)), tokenizer_(tokenizer), format_(std::move(format)) {}
+
+ChatTemplate::~ChatTemplate() = default;
+
+absl::Status ChatTemplate::LearnReplyEnd() {
+  const absl::string_view answered = format_->answered();
+  absl::StatusOr<std::vector<TokenId>> whole = tokenizer_->EncodeRendered(answered);
+  if (!whole.ok()) return whole.status();
+  absl::StatusOr<std::vector<TokenId>> open =
+      tokenizer_->EncodeRendered(answered.substr(0, answered.size() - format_->reply_end().size()));
+  if (!open.ok()) return open.status();
+  answered_tokens_ = *std::move(whole);
+  if (BeginsWith(answered_tokens_, *open)) {
+    reply_end_ = After(answered_tokens_, open->size());
+    return absl::OkStatus();
+  }
+  // The end's first characters merge with the stand-in's last ones. They will not with a reply's, whose tokens are
+  // final.
+  absl::StatusOr<std::vector<TokenId>> alone = tokenizer_->EncodeRendered(format_->reply_end());
+  if (!alone.ok()) return alone.status();
+  reply_end_ = *std::move(alone);
+  return absl::OkStatus();
+}
+
+absl::Status ChatTemplate::LearnFirstTurn() {
+  const std::string question(TurnFormat::kQuestion);
+  absl::StatusOr<std::string> turn_text = format_->Turn(question);
+  if (!turn_text.ok()) return turn_text.status();
+  absl::StatusOr<std::vector<TokenId>> turn = TurnTokens(*turn_text);
+  if (!turn.ok()) return turn.status();
+  turn_controls_ = ControlsOf(*turn);
+  absl::StatusOr<std::string> first_text = format_->FirstTurn(question, std::nullopt, Now());
+  if (!first_text.ok()) return first_text.status();
+  absl::StatusOr<std::vector<TokenId>> first = tokenizer_->EncodeRendered(*first_text);
+  if (!first.ok()) return first.status();
+  first_turn_writes_bos_ = BeginsWithBos(*first);
+  // A first turn is an opening and a turn like any other if its text and its tokens are; and a BOS that every turn
+  // begins with must not be preceded by another one.
+  first_turn_differs_ = format_->first_turn_differs() || !EndsWith(*first, *turn) ||
+                        (first->size() == turn->size() && first_turn_writes_bos_);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<TokenId>> ChatTemplate::Opening(absl::Span<const Message> history) const {
+  if (absl::Status status = CheckOrder(history); !status.ok()) return status;
+  const bool has_turns = !history.empty() && history.back().role == Role::kAssistant;
+  absl::StatusOr<std::vector<TokenId>> tokens;
+  if (has_turns) {
+    tokens = HistoryTokens(history);
+  } else {
+    std::optional<std::string> system;
+    if (!history.empty()) {
+      absl::StatusOr<std::string> defused = Defused(history.front());
+      if (!defused.ok()) return defused.status();
+      system = *std::move(defused);
+    }
+    if (!first_turn_differs_) {
+      tokens = OpeningTokens(system);
+    } else {
+      // Says now, not at the first turn, if the template takes no such system message.
+      tokens = FirstTurnTokens(std::string(TurnFormat::kQuestion), system);
+      if (tokens.ok()) tokens->clear();
+      if (tokens.ok() && first_turn_writes_bos_) tokens->push_back(*options_.bos_token);
+    }
+  }
+  if (!tokens.ok()) return tokens;
+  if (options_.add_bos && options_.bos_token.has_value() && !BeginsWithBos(*tokens)) {
+    tokens->insert(tokens->begin(), *options_.bos_token);
+  }
+  return tokens;
+}
+
+absl::StatusOr<UserTurn> ChatTemplate::Turn(absl::string_view user_text, absl::string_view system) const {
+  absl::StatusOr<std::string> user = Defused({Role::kUser, std::string(user_text)});
+  if (!user.ok()) return user.status();
+  absl::StatusOr<std::string> text = format_->Turn(*user);
+  if (!text.ok()) return text.status();
+  absl::StatusOr<std::vector<TokenId>> tokens = TurnTokens(*text);
+  if (!tokens.ok()) return tokens.status();
+  if (ControlsOf(*tokens) != turn_controls_) {
+    return absl::InvalidArgumentError("this message makes the chat template write other control tokens than usual");
+  }
+  UserTurn turn = {.tokens = *std::move(tokens), .tokens_if_first = std::nullopt};
+  if (!first_turn_differs_) return turn;
+  std::optional<std::string> defused_system;
+  if (!system.empty()) {
+    absl::StatusOr<std::string> defused = Defused({Role::kSystem, std::string(system)});
+    if (!defused.ok()) return defused.status();
+    defused_system = *std::move(defused);
+  }
+  absl::StatusOr<std::vector<TokenId>> first = FirstTurnTokens(*user, defused_system);
+  if (!first.ok()) return first.status();
+  turn.tokens_if_first = *std::move(first);
+  return turn;
+}
+
+bool ChatTemplate::trims_reply() const { return tokenizer_->adds_leading_space() || format_->reply_lead() == " "; }
+
+absl::StatusOr<std::string> ChatTemplate::Defused(const Message& message) const {
+  return tokenizer_->Defuse(message.text, /*keep_template_literals=*/message.role == Role::kAssistant);
+}
+
+absl::StatusOr<std::vector<TokenId>> ChatTemplate::TurnTokens(const std::string& turn_text) const {
+  absl::StatusOr<std::vector<TokenId>> whole = tokenizer_->EncodeRendered(absl::StrCat(format_->answered(), turn_text));
+  if (!whole.ok()) return whole;
+  if (BeginsWith(*whole, answered_tokens_)) return After(*whole, answered_tokens_.size());
+  // The turn's first characters merge with the end of the reply. In the stream that end has been fed already.
+  return tokenizer_->EncodeRendered(turn_text);
+}
+
+absl::StatusOr<std::vector<TokenId>> ChatTemplate::OpeningTokens(const std::optional<std::string>& system) const {
+  const absl::Time now = Now();
+  absl::StatusOr<std::string> opening = format_->Opening(system, now);
+  if (!opening.ok()) return opening.status();
+  absl::StatusOr<std::vector<TokenId>> tokens = tokenizer_->EncodeRendered(*opening);
+  if (!tokens.ok() || !system.has_value()) return tokens;
+  absl::StatusOr<std::string> stand_in = format_->Opening(std::string("x"), now);
+  if (!stand_in.ok()) return stand_in.status();
+  absl::StatusOr<std::vector<TokenId>> expected = tokenizer_->EncodeRendered(*stand_in);
+  if (!expected.ok()) return expected;
+  if (ControlsOf(*tokens) != ControlsOf(*expected)) {
+    return absl::InvalidArgumentError(
+        "the system message makes the chat template write other control tokens than usual");
+  }
+  return tokens;
+}
+
+absl::StatusOr<std::vector<TokenId>> ChatTemplate::FirstTurnTokens(const std::string& user,
+                                                                   const std::optional<std::string>& system) const {
+  const absl::Time now = Now();
+  absl::StatusOr<std::string> text = format_->FirstTurn(user, system, now);
+  if (!text.ok()) return text.status();
+  absl::StatusOr<std::vector<TokenId>> tokens = tokenizer_->EncodeRendered(*text);
+  if (!tokens.ok()) return tokens;
+  absl::StatusOr<std::string> stand_in =
+      format_->FirstTurn("x", system.has_value() ? std::optional<std::string>("x") : std::nullopt, now);
+  if (!stand_in.ok()) return stand_in.status();
+  absl::StatusOr<std::vector<TokenId>> expected = tokenizer_->EncodeRendered(*stand_in);
+  if (!expected.ok()) return expected;
+  if (ControlsOf(*tokens) != ControlsOf(*expected)) {
+    return absl::InvalidArgumentError("the messages make the chat template write other control tokens than usual");
+  }
+  if (first_turn_writes_bos_ && BeginsWithBos(*tokens)) tokens->erase(tokens->begin());
+  return tokens;
+}
+
+absl::StatusOr<std::vector<TokenId>> ChatTemplate::HistoryTokens(absl::Span<const Message> history) const {
+  std::vector<TemplateMessage> messages;
+  std::vector<TemplateMessage> stand_ins;
+  for (const Message& message : history) {
+    absl::StatusOr<std::string> defused = Defused(message);
+    if (!defused.ok()) return defused.status();
+    // A template may leave out a blank text.
+    const bool is_blank = absl::StripAsciiWhitespace(message.text).empty();
+    stand_ins.push_back({RoleName(message.role), is_blank ? *defused : "x"});
+    messages.push_back({RoleName(message.role), *std::move(defused)});
+  }
+  const absl::Time now = Now();
+  absl::StatusOr<std::string> text = format_->History(messages, now);
+  if (!text.ok()) return text.status();
+  absl::StatusOr<std::vector<TokenId>> tokens = tokenizer_->EncodeRendered(*text);
+  if (!tokens.ok()) return tokens;
+  absl::StatusOr<std::string> stand_in = format_->History(stand_ins, now);
+  if (!stand_in.ok()) return stand_in.status();
+  absl::StatusOr<std::vector<TokenId>> expected = tokenizer_->EncodeRendered(*stand_in);
+  if (!expected.ok()) return expected;
+  if (ControlsOf(*tokens) != ControlsOf(*expected)) {
+    return absl::InvalidArgumentError("the history makes the chat template write other control tokens than usual");
+  }
+  return tokens;
+}
+
+bool ChatTemplate::BeginsWithBos(absl::Span<const TokenId> tokens) const {
+  return options_.bos_token.has_value() && !tokens.empty() && tokens.front() == *options_.bos_token;
+}
+
+std::vector<TokenId> ChatTemplate::ControlsOf(absl::Span<const TokenId> tokens) const {
+  std::vector<TokenId> controls;
+  std::copy_if(tokens.begin(), tokens.end(), std::back_inserter(controls),
+               [this](TokenId token) { return tokenizer_->IsControl(token); });
+  return controls;
+}
+
+absl::Time ChatTemplate::Now() const { return options_.now(); }
+
+}  // namespace perennial

@@ -1,0 +1,78 @@
+// What a chat template writes for an opening, a turn and a reply's end, as text: learnt from renderings of a constant
+// stand-in history, after probes have shown that the template only ever appends. Private to model/text.
+
+#ifndef PERENNIAL_MODEL_TEXT_TURN_FORMAT_H_
+#define PERENNIAL_MODEL_TEXT_TURN_FORMAT_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "model/text/template_rendering.h"
+
+namespace perennial::text_internal {
+
+// Immutable after Learn; thread-safe. All message texts given to it are defused already.
+class TurnFormat {
+ public:
+  // The stand-in history: one question, one answer. Any template keeps them as they are.
+  static constexpr absl::string_view kQuestion = "How are you today?";
+  static constexpr absl::string_view kAnswer = "Quite well, thank you.";
+
+  // INVALID_ARGUMENT, saying which probe failed and what to do, unless the template is append-only. `now` is the date
+  // in all stand-in renderings.
+  static absl::StatusOr<TurnFormat> Learn(TemplateRendering rendering, absl::Time now);
+
+  // The turn of `user` in any but the first place. INVALID_ARGUMENT where the template raises.
+  absl::StatusOr<std::string> Turn(const std::string& user) const;
+
+  // The first turn after an opening that has neither messages nor BOS: the whole rendering.
+  absl::StatusOr<std::string> FirstTurn(const std::string& user, const std::optional<std::string>& system,
+                                        absl::Time now) const;
+
+  // What stands before a first turn. REQUIRES: !first_turn_differs().
+  absl::StatusOr<std::string> Opening(const std::optional<std::string>& system, absl::Time now) const;
+
+  // A whole history that ends with an assistant's message.
+  absl::StatusOr<std::string> History(absl::Span<const TemplateMessage> messages, absl::Time now) const;
+
+  // What follows a reply's text, and the spaces that the template puts before it ("" or " ", mostly).
+  const std::string& reply_end() const { return reply_end_; }
+  const std::string& reply_lead() const { return reply_lead_; }
+
+  // render(question, answer): what Turn's text is appended to.
+  const std::string& answered() const { return answered_; }
+
+  // Not OK: why this template takes no system message.
+  const absl::Status& system_support() const { return system_support_; }
+
+  // True if a first turn is not an opening followed by a turn like any other.
+  bool first_turn_differs() const { return first_turn_differs_; }
+
+ private:
+  TurnFormat(TemplateRendering rendering, absl::Time now);
+
+  absl::Status LearnReplyEnd();
+  absl::Status ProveAppendOnly() const;
+  absl::Status ProveSystemAppendOnly();
+  absl::Status LearnFirstTurn();
+  // The probe (system message or none, question) and its answer: the reply must stand between header and end.
+  absl::Status ProveAnswerAppends(const std::vector<TemplateMessage>& asked) const;
+
+  TemplateRendering rendering_;
+  absl::Time learnt_at_;
+  std::string answered_;
+  std::string reply_lead_;
+  std::string reply_end_;
+  absl::Status system_support_;
+  bool first_turn_differs_ = false;
+};
+
+}  // namespace perennial::text_internal
+
+#endif  // PERENNIAL_MODEL_TEXT_TURN_FORMAT_H_
