@@ -54,6 +54,17 @@ void AddEndToken(TokenId token, ModelConfig& config) {
   if (std::find(tokens.begin(), tokens.end(), token) == tokens.end()) tokens.push_back(token);
 }
 
+int64_t TrainedTokens(int64_t stated_tokens, const RopeScaling& scaling) {
+  constexpr int64_t kTooMany = int64_t{1} << 50;
+  const auto scaled = [&scaling](int64_t tokens) {
+    const double length = static_cast<double>(tokens) * scaling.factor;
+    return length >= 0 && length < static_cast<double>(kTooMany) ? static_cast<int64_t>(length) : kTooMany;
+  };
+  if (scaling.kind == RopeScalingKind::kLinear) return scaled(stated_tokens);
+  if (scaling.kind == RopeScalingKind::kYarn) return std::max(stated_tokens, scaled(scaling.original_length));
+  return stated_tokens;
+}
+
 std::unique_ptr<Checkpoint> MakeCheckpoint(std::string path, CheckpointContents contents,
                                            std::vector<MappedFile> files) {
   return std::make_unique<LoadedCheckpoint>(std::move(path), std::move(contents), std::move(files));

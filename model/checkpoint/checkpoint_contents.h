@@ -35,6 +35,11 @@ absl::Span<const absl::string_view> EndOfTurnLiterals();
 // Adds `token` to config.end_tokens unless it is there.
 void AddEndToken(TokenId token, ModelConfig& config);
 
+// The length after scaling of a model whose file states `stated_tokens`: multiplied by the factor for linear scaling,
+// where files state the length before it; at least original length × factor for YaRN; as stated otherwise. A result
+// that no model can have is more than ValidateModelConfig allows.
+int64_t TrainedTokens(int64_t stated_tokens, const RopeScaling& scaling);
+
 // A checkpoint that owns its contents and the files that they view. `path` is for messages.
 std::unique_ptr<Checkpoint> MakeCheckpoint(std::string path, CheckpointContents contents,
                                            std::vector<MappedFile> files);

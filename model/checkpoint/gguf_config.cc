@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "model/checkpoint/checkpoint_contents.h"
 #include "model/checkpoint/error_text.h"
 
 namespace perennial {
@@ -161,6 +162,7 @@ absl::StatusOr<ModelConfig> ReadGgufConfig(const GgufMetadata& metadata, const T
   if (absl::Status read = ReadNetworkSizes(metadata, config); !read.ok()) return read;
   if (absl::Status read = ReadHeadSize(metadata, config); !read.ok()) return read;
   if (absl::Status read = ReadRopeScaling(metadata, config); !read.ok()) return read;
+  config.trained_tokens = TrainedTokens(config.trained_tokens, config.rope_scaling);
 
   const TensorView* const embedding = tensors.Find("embed_tokens.weight");
   if (embedding == nullptr) return absl::NotFoundError("tensor \"token_embd.weight\" is missing");
