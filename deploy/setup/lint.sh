@@ -25,7 +25,8 @@ check_rust() {
     [[ -z ${PERENNIAL_LINT_STRICT:-} ]]
     return
   }
-  cargo clippy --quiet --locked --all-targets --manifest-path "$cargo_manifest" -- --deny warnings
+  cargo clippy --quiet --locked --all-targets --manifest-path "$cargo_manifest" --target-dir "$top/build/cargo" -- \
+    --deny warnings
 }
 
 # The files to look at: those given, else all torch-free ones. A file that passed stays passed until it, a header, or
