@@ -4,9 +4,9 @@
 // and get their answers by callback. Nothing here knows gRPC, protobuf or torch.
 //
 // A turn runs the session's *unfed* tokens (in the stream but not yet run: the opening at creation; the last sampled
-// token and the end-of-turn tokens after a reply) and then its own. First, normal and cancelled-before turns are then one
-// case. A turn that ends before its first sampled token is undone: the stream returns to where it began. One that ends
-// later keeps its partial reply, closed by the end-of-turn tokens.
+// token and the end-of-turn tokens after a reply) and then its own. First, normal and cancelled-before turns are then
+// one case. A turn that ends before its first sampled token is undone: the stream returns to where it began. One that
+// ends later keeps its partial reply, closed by the end-of-turn tokens.
 
 #ifndef PERENNIAL_SERVER_ENGINE_ENGINE_H_
 #define PERENNIAL_SERVER_ENGINE_ENGINE_H_
@@ -33,24 +33,24 @@ namespace perennial {
 
 // Every limit is a server flag of the same name.
 struct EngineOptions {
-  int32_t max_sessions = 1024;           // alive at once, whatever cache memory would allow
-  int32_t max_waiting_turns = 1024;      // submitted and not yet admitted, over all sessions
-  int32_t max_turns_per_session = 4;     // waiting for one session
-  int32_t max_running_turns = 64;        // admitted: sessions in one step at most
-  int32_t max_step_tokens = 512;         // tokens in one step, decode and prefill together; <= the runner's
-  int32_t prefill_chunk_tokens = 128;    // of one turn in one step; while others decode, of all prefills together
-  int32_t max_opening_tokens = 65536;    // of one session
-  int32_t max_prompt_tokens = 65536;     // of one turn
+  int32_t max_sessions = 1024;             // alive at once, whatever cache memory would allow
+  int32_t max_waiting_turns = 1024;        // submitted and not yet admitted, over all sessions
+  int32_t max_turns_per_session = 4;       // waiting for one session
+  int32_t max_running_turns = 64;          // admitted: sessions in one step at most
+  int32_t max_step_tokens = 512;           // tokens in one step, decode and prefill together; <= the runner's
+  int32_t prefill_chunk_tokens = 128;      // of one turn in one step; while others decode, of all prefills together
+  int32_t max_opening_tokens = 65536;      // of one session
+  int32_t max_prompt_tokens = 65536;       // of one turn
   int64_t max_generated_tokens = 1 << 20;  // TurnSpec::max_tokens at most, where it is not 0
   int32_t max_stop_strings = 16;
   int32_t max_stop_string_bytes = 256;
   int32_t max_page_size = 1000;
-  int32_t max_labels = 32;               // per session
-  int32_t max_label_bytes = 256;         // of a key, and of a value
+  int32_t max_labels = 32;        // per session
+  int32_t max_label_bytes = 256;  // of a key, and of a value
   absl::Duration max_idle_timeout = absl::Hours(24 * 30);
-  absl::Duration heartbeat_interval = absl::Seconds(15);    // of silence towards a client
+  absl::Duration heartbeat_interval = absl::Seconds(15);  // of silence towards a client
   absl::Duration slow_reader_timeout = absl::Seconds(60);
-  absl::Duration retry_after = absl::Seconds(1);            // hint in RESOURCE_EXHAUSTED
+  absl::Duration retry_after = absl::Seconds(1);  // hint in RESOURCE_EXHAUSTED
 };
 
 // INVALID_ARGUMENT naming the first option out of range.
@@ -64,6 +64,9 @@ struct EngineModel {
   std::vector<TokenId> end_tokens;  // sampling one ends the reply
   std::vector<TokenId> reply_end;   // fed after a reply in place of the end token: end of turn and separator
   bool trim_leading_space = false;  // of replies (see TextStream)
+  // Told what the runner said when it failed, for the log: clients are only told that it did. Engine thread; may be
+  // empty.
+  std::function<void(const absl::Status&)> on_failure;
 };
 
 class Engine {

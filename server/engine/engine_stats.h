@@ -30,7 +30,7 @@ struct EngineStats {
   int64_t turns_finished = 0;   // with an OK status
   int64_t turns_cancelled = 0;  // cancel, disconnect, deadline
   int64_t turns_failed = 0;
-  int64_t turns_rejected = 0;   // never admitted: queue full, no cache, draining
+  int64_t turns_rejected = 0;  // never admitted: queue full, no cache, draining
 
   // Tokens.
   int64_t prefill_tokens = 0;

@@ -1,5 +1,5 @@
-// Errors that reach a client: an absl::Status whose code and reason follow one table. The gRPC edge turns the reason into
-// a google.rpc.ErrorInfo (domain "perennial") without knowing why it was raised.
+// Errors that reach a client: an absl::Status whose code and reason follow one table. The gRPC edge turns the reason
+// into a google.rpc.ErrorInfo (domain "perennial") without knowing why it was raised.
 
 #ifndef PERENNIAL_SERVER_ENGINE_ERROR_H_
 #define PERENNIAL_SERVER_ENGINE_ERROR_H_

@@ -53,7 +53,7 @@ struct SessionInfo {
   absl::Duration idle_timeout;
   std::string route;
   Labels labels;
-  int64_t turns = 0;        // admitted and not undone
+  int64_t turns = 0;  // admitted and not undone
   int64_t cache_bytes = 0;
   SessionMemory memory;
 };

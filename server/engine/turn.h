@@ -20,15 +20,15 @@ namespace perennial {
 
 // One user message and how to answer it.
 struct TurnSpec {
-  std::string session_id;                 // empty: `ephemeral` is set
-  std::optional<SessionSpec> ephemeral;   // a session made for this turn and deleted with its end
-  std::vector<TokenId> tokens;            // the user's message and the header of the reply; at least one
+  std::string session_id;                               // empty: `ephemeral` is set
+  std::optional<SessionSpec> ephemeral;                 // a session made for this turn and deleted with its end
+  std::vector<TokenId> tokens;                          // the user's message and the header of the reply; at least one
   std::optional<std::vector<TokenId>> tokens_if_first;  // used instead in a session's first turn (see ChatTemplate)
   SamplingParams sampling;
   int64_t max_tokens = 0;           // 0: until the client leaves; needs ignore_end_of_turn
   bool ignore_end_of_turn = false;  // end tokens are never sampled
   std::vector<std::string> stop_strings;
-  bool reject_if_busy = false;      // TURN_IN_PROGRESS instead of waiting for the session's running turn
+  bool reject_if_busy = false;  // TURN_IN_PROGRESS instead of waiting for the session's running turn
   absl::Time deadline = absl::InfiniteFuture();
 };
 
@@ -46,21 +46,21 @@ struct TurnStarted {
 };
 
 struct TurnDelta {
-  std::string text;     // valid UTF-8, not cumulative
-  int32_t tokens = 0;   // sampled tokens this text came from
+  std::string text;    // valid UTF-8, not cumulative
+  int32_t tokens = 0;  // sampled tokens this text came from
 };
 
 // The horizon passed one or more turn boundaries: what those turns said can no longer be read by the model.
 struct TurnEvicted {
   int64_t first_token = 0;  // [first_token, end_token) left the window since the last such event
   int64_t end_token = 0;
-  int64_t first_turn = 0;   // first and last turn that are now partly or wholly forgotten by it
+  int64_t first_turn = 0;  // first and last turn that are now partly or wholly forgotten by it
   int64_t last_turn = 0;
 };
 
 struct TurnHeartbeat {
-  int32_t queue_position = 0;        // 0 once admitted
-  int64_t prompt_tokens_fed = 0;     // prefill progress
+  int32_t queue_position = 0;     // 0 once admitted
+  int64_t prompt_tokens_fed = 0;  // prefill progress
   int64_t prompt_tokens = 0;
 };
 
@@ -97,15 +97,15 @@ struct TurnResult {
   int32_t stop_index = -1;  // kStop: index into stop_strings
   int64_t sequence = 0;     // of the `finished` event
   std::string session_id;
-  int64_t turn = 0;         // 0: never admitted
+  int64_t turn = 0;  // 0: never admitted
   TurnUsage usage;
   TurnTiming timing;
-  SessionMemory memory;     // after the turn
+  SessionMemory memory;  // after the turn
 };
 
-// Where a turn's output goes. The engine calls it on its own thread, one call at a time, never after OnFinish; the calls
-// must return at once. The engine does not own it: it must live until OnFinish has returned, which is called exactly once
-// for every submitted turn.
+// Where a turn's output goes. The engine calls it on its own thread, one call at a time, never after OnFinish; the
+// calls must return at once. The engine does not own it: it must live until OnFinish has returned, which is called
+// exactly once for every submitted turn.
 class TurnSink {
  public:
   virtual ~TurnSink() = default;
@@ -113,8 +113,8 @@ class TurnSink {
   virtual void OnEvent(TurnEvent event) = 0;
   virtual void OnFinish(TurnResult result) = 0;
 
-  // False while the client has too much unread: the turn is then not scheduled. Whoever reads calls Engine::Wake when it
-  // becomes true again. After EngineOptions::slow_reader_timeout of false the turn ends with SLOW_READER.
+  // False while the client has too much unread: the turn is then not scheduled. Whoever reads calls Engine::Wake when
+  // it becomes true again. After EngineOptions::slow_reader_timeout of false the turn ends with SLOW_READER.
   virtual bool ReadyForMore() const { return true; }
 };
 

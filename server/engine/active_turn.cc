@@ -1,0 +1,221 @@
+#include "server/engine/active_turn.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "model/check.h"
+
+namespace perennial {
+
+ActiveTurn::ActiveTurn(SubmittedTurn submitted, LiveSession* session, const EngineModel* model, int64_t step,
+                       absl::Time now)
+    : submitted_(std::move(submitted)),
+      session_(session),
+      model_(model),
+      turn_(session->turns + 1),
+      admitted_(now),
+      begin_(session->window.num_tokens()),
+      horizon_before_(session->window.horizon()),
+      to_feed_(session->unfed),
+      own_begin_(begin_ + static_cast<int64_t>(to_feed_.size())),
+      last_step_(step),
+      sampler_(submitted_.spec.sampling),
+      text_(submitted_.spec.stop_strings, model->trim_leading_space) {
+  PERENNIAL_CHECK(!session->leased);
+  TurnSpec& spec = submitted_.spec;
+  // From here on the prompt is in to_feed_ only: a long one is not kept twice.
+  std::vector<TokenId> own = std::move(spec.tokens);
+  if (turn_ == 1 && spec.tokens_if_first.has_value()) own = *std::move(spec.tokens_if_first);
+  spec.tokens_if_first.reset();
+  to_feed_.insert(to_feed_.end(), own.begin(), own.end());
+  prompt_size_ = static_cast<int64_t>(to_feed_.size());
+  usage_.prompt_tokens = static_cast<int64_t>(own.size());
+  timing_.queue = now - submitted_.submitted;
+
+  const SessionMemory memory_before = session->Memory();
+  session->leased = true;
+  session->turns = turn_;
+  session->last_used = now;
+  session->stream_tokens += usage_.prompt_tokens;
+  output().Send(TurnStarted{session->id, turn_, prompt_size_, memory_before}, now);
+}
+
+TurnDemand ActiveTurn::Demand() const {
+  return {.tokens = static_cast<int64_t>(to_feed_.size() - num_fed_),
+          .decoding = committed_,
+          .paused = output().paused(),
+          .last_step = last_step_};
+}
+
+ActiveTurn::Chunk ActiveTurn::BeginChunk(int32_t count, int64_t step) {
+  PERENNIAL_CHECK(chunk_size_ == 0 && count >= 1 && count <= Demand().tokens);
+  chunk_size_ = static_cast<size_t>(count);
+  last_step_ = step;
+
+  SinkWindow& window = session_->window;
+  const int64_t before_own = own_begin_ - window.num_tokens();
+  if (committed_ || before_own < 0 || before_own >= count) {
+    window_begin_ = window.Advance(count);
+  } else {
+    // The turn starts inside this chunk: what lies before closes the last turn's reply.
+    window_begin_ = window.Advance(before_own);
+    window.BeginTurn();
+    session_->turn_starts.Add(turn_, own_begin_);
+    const std::vector<int64_t> own = window.Advance(count - before_own);
+    window_begin_.insert(window_begin_.end(), own.begin(), own.end());
+  }
+  return {.tokens = absl::MakeConstSpan(to_feed_).subspan(num_fed_, chunk_size_),
+          .window_begin = window_begin_,
+          .samples = num_fed_ + chunk_size_ == to_feed_.size()};
+}
+
+void ActiveTurn::EndChunk(absl::Time now) {
+  PERENNIAL_CHECK(chunk_size_ > 0);
+  num_fed_ += chunk_size_;
+  usage_.fed_tokens += static_cast<int64_t>(chunk_size_);
+  chunk_size_ = 0;
+  if (num_fed_ < to_feed_.size()) return;
+  // A prompt's tokens become recent all at once, when nothing can fail any more before the turn's first token.
+  session_->recent.Add(to_feed_);
+  if (!committed_) timing_.prefill = now - admitted_;
+}
+
+TokenId ActiveTurn::Sample(absl::Span<const float> logits, std::vector<TokenId>& recent) {
+  recent.clear();
+  if (spec().sampling.repetition_penalty != 1.0f) {
+    session_->recent.CopyNewest(static_cast<size_t>(spec().sampling.repetition_window), recent);
+  }
+  const absl::Span<const TokenId> banned =
+      spec().ignore_end_of_turn ? absl::MakeConstSpan(model_->end_tokens) : absl::Span<const TokenId>();
+  return sampler_.Sample(logits, recent, banned);
+}
+
+std::optional<ActiveTurn::End> ActiveTurn::AcceptToken(TokenId token, absl::Time now) {
+  PERENNIAL_CHECK(num_fed_ == to_feed_.size());
+  if (!committed_) {
+    committed_ = true;
+    session_->unfed.clear();
+    first_token_at_ = now;
+    timing_.first_token = now - submitted_.submitted;
+  }
+  timing_.decode = now - first_token_at_;
+  ++usage_.generated_tokens;
+  usage_.evicted_tokens = session_->window.horizon() - horizon_before_;
+  ReportEviction(now);
+
+  const std::vector<TokenId>& end_tokens = model_->end_tokens;
+  if (std::find(end_tokens.begin(), end_tokens.end(), token) != end_tokens.end()) {
+    end_token_sampled_ = true;
+    SendText(text_.Finish(), now);
+    return EndFor(FinishReason::kEndOfTurn);
+  }
+  // A new vector: the prompt's memory goes.
+  to_feed_ = std::vector<TokenId>{token};
+  num_fed_ = 0;
+  ++session_->stream_tokens;
+  ++untold_tokens_;
+
+  std::string text = text_.Add(model_->token_bytes(token));
+  std::optional<End> end;
+  if (text_.stopped_by().has_value()) {
+    end = EndFor(FinishReason::kStop);
+  } else if (spec().max_tokens > 0 && usage_.generated_tokens == spec().max_tokens) {
+    text += text_.Finish();
+    end = EndFor(FinishReason::kMaxTokens);
+  }
+  SendText(std::move(text), now);
+  return end;
+}
+
+ActiveTurn::End ActiveTurn::EndFor(FinishReason reason) const {
+  // A stop string that had to wait for a longer one may come out only when the reply ends for another reason.
+  if (text_.stopped_by().has_value()) return {FinishReason::kStop, *text_.stopped_by()};
+  return {reason};
+}
+
+TurnResult ActiveTurn::Finish(const End& end) {
+  CloseReply();
+  TurnResult result = Result(absl::OkStatus());
+  result.reason = end.reason;
+  result.stop_index = end.stop_index;
+  return result;
+}
+
+TurnResult ActiveTurn::EndEarly(absl::Status status, ModelRunner& runner, absl::Time now) {
+  PERENNIAL_CHECK(chunk_size_ == 0);
+  if (!committed_) {
+    if (absl::Status undone = Undo(runner, now); !undone.ok()) {
+      if (model_->on_failure) model_->on_failure(undone);
+      status = MakeError(ErrorReason::kModelFailure, "the model failed; the session is lost");
+    }
+    return Result(std::move(status));
+  }
+  // What was held back is in the stream, so the client gets to see it; one that does not read gets no more.
+  if (!output().paused()) SendText(text_.Finish(), now);
+  CloseReply();
+  return Result(std::move(status));
+}
+
+TurnResult ActiveTurn::Drop(absl::Status status) { return Result(std::move(status)); }
+
+void ActiveTurn::SendHeartbeat(absl::Time now) {
+  TurnHeartbeat heartbeat;
+  heartbeat.prompt_tokens_fed = committed_ ? prompt_size_ : static_cast<int64_t>(num_fed_);
+  heartbeat.prompt_tokens = prompt_size_;
+  output().SendHeartbeat(heartbeat, now);
+}
+
+void ActiveTurn::ReportEviction(absl::Time now) {
+  const int64_t reported = session_->reported_horizon;
+  const int64_t horizon = session_->window.horizon();
+  const TurnStarts& starts = session_->turn_starts;
+  // A client that does not read is not told; the session's next turn tells what is left to tell.
+  if (starts.TurnOf(horizon) > starts.TurnOf(reported) && !output().paused()) {
+    const TurnEvicted evicted = {.first_token = reported,
+                                 .end_token = horizon,
+                                 .first_turn = starts.TurnOf(reported),
+                                 .last_turn = starts.TurnOf(horizon - 1)};
+    session_->reported_horizon = horizon;
+    output().Send(evicted, now);
+  }
+  // Between the two there is no boundary now, so that at most one start per windowed token is left.
+  session_->turn_starts.ForgetBefore(session_->reported_horizon);
+}
+
+void ActiveTurn::SendText(std::string text, absl::Time now) {
+  if (text.empty()) return;
+  output().Send(TurnDelta{std::move(text), std::exchange(untold_tokens_, 0)}, now);
+}
+
+void ActiveTurn::CloseReply() {
+  std::vector<TokenId>& unfed = session_->unfed;
+  unfed.clear();
+  if (!end_token_sampled_) unfed = std::move(to_feed_);
+  unfed.insert(unfed.end(), model_->reply_end.begin(), model_->reply_end.end());
+  session_->stream_tokens += static_cast<int64_t>(model_->reply_end.size());
+}
+
+absl::Status ActiveTurn::Undo(ModelRunner& runner, absl::Time now) {
+  session_->turns = turn_ - 1;
+  session_->stream_tokens -= usage_.prompt_tokens;
+  if (num_fed_ == 0) return absl::OkStatus();
+  session_->turn_starts.Rewind(own_begin_);
+  usage_.evicted_tokens = session_->window.Undo(begin_, horizon_before_);
+  ReportEviction(now);
+  return runner.Truncate(*session_->cache, begin_);
+}
+
+TurnResult ActiveTurn::Result(absl::Status status) {
+  session_->leased = false;
+  TurnResult result;
+  result.status = std::move(status);
+  result.session_id = session_->id;
+  result.turn = turn_;
+  result.usage = usage_;
+  result.timing = timing_;
+  result.memory = session_->Memory();
+  return result;
+}
+
+}  // namespace perennial

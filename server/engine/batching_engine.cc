@@ -1,0 +1,126 @@
+#include "server/engine/batching_engine.h"
+
+#include <utility>
+#include <vector>
+
+#include "model/check.h"
+#include "server/engine/error.h"
+#include "server/engine/spec_checks.h"
+
+namespace perennial {
+
+BatchingEngine::BatchingEngine(const EngineOptions& options, EngineModel model, const Clock* clock,
+                               std::function<uint64_t()> random_bits)
+    : options_(options),
+      runner_limits_(model.runner->limits()),
+      clock_(clock),
+      inbox_(options.max_waiting_turns, options.max_waiting_turns),
+      loop_(options, std::move(model), clock, std::move(random_bits)) {
+  PublishStats();
+}
+
+BatchingEngine::~BatchingEngine() { Stop(); }
+
+void BatchingEngine::CreateSession(SessionSpec spec, Done<SessionInfo> done) {
+  absl::Status check = CheckSessionSpec(spec, options_, runner_limits_);
+  Put(CreateSessionCall{std::move(spec), std::move(check), std::move(done)});
+}
+
+void BatchingEngine::GetSession(std::string id, Done<SessionInfo> done) {
+  Put(GetSessionCall{std::move(id), std::move(done)});
+}
+
+void BatchingEngine::UpdateSession(std::string id, SessionUpdate update, Done<SessionInfo> done) {
+  absl::Status check = CheckSessionUpdate(update, options_);
+  Put(UpdateSessionCall{std::move(id), std::move(update), std::move(check), std::move(done)});
+}
+
+void BatchingEngine::ListSessions(ListSpec spec, Done<SessionPage> done) {
+  absl::Status check = CheckListSpec(spec, options_);
+  Put(ListSessionsCall{std::move(spec), std::move(check), std::move(done)});
+}
+
+void BatchingEngine::DeleteSession(std::string id, Done<SessionInfo> done) {
+  Put(DeleteSessionCall{std::move(id), std::move(done)});
+}
+
+std::shared_ptr<TurnTicket> BatchingEngine::Submit(TurnSpec spec, TurnSink* sink) {
+  absl::Status check = CheckTurnSpec(spec, options_, runner_limits_);
+  SubmittedTurn turn(std::move(spec), sink, std::move(check), clock_->Now());
+  std::shared_ptr<TurnTicket> ticket = turn.ticket;
+  Put(std::move(turn));
+  return ticket;
+}
+
+void BatchingEngine::Drain(absl::Time deadline, std::function<void()> done) {
+  Put(DrainCall{deadline, std::move(done)});
+}
+
+void BatchingEngine::Put(InboxItem item) {
+  switch (inbox_.Put(item)) {
+    case Inbox::PutResult::kTaken:
+      return;
+    case Inbox::PutResult::kFull:
+      return AnswerWith(
+          MakeError(ErrorReason::kQueueFull, "the server has more calls than it can take up", options_.retry_after),
+          std::move(item), clock_->Now());
+    case Inbox::PutResult::kClosed:
+      return AnswerWith(MakeError(ErrorReason::kShuttingDown, "the server is shutting down", options_.retry_after),
+                        std::move(item), clock_->Now());
+  }
+}
+
+void BatchingEngine::Wake() { inbox_.Wake(); }
+
+EngineStats BatchingEngine::Stats() const {
+  absl::MutexLock lock(&stats_mutex_);
+  return stats_;
+}
+
+void BatchingEngine::PublishStats() {
+  const EngineStats stats = loop_.Stats();
+  absl::MutexLock lock(&stats_mutex_);
+  stats_ = stats;
+}
+
+bool BatchingEngine::RunOnce() {
+  bool worked = TakeInbox();
+  worked |= loop_.Reap();
+  worked |= loop_.Admit();
+  worked |= loop_.Step();
+  worked |= loop_.Apply();
+  PublishStats();
+  return worked;
+}
+
+bool BatchingEngine::TakeInbox() {
+  std::vector<InboxItem> items = inbox_.TakeAll();
+  for (InboxItem& item : items) loop_.Take(std::move(item));
+  return !items.empty();
+}
+
+absl::Time BatchingEngine::NextWakeTime() const { return loop_.NextWakeTime(); }
+
+void BatchingEngine::Start() {
+  absl::MutexLock lock(&thread_mutex_);
+  PERENNIAL_CHECK(!thread_.joinable());
+  thread_ = std::thread([this] { Run(); });
+}
+
+void BatchingEngine::Run() {
+  while (!inbox_.closed()) {
+    if (!RunOnce()) inbox_.Wait(NextWakeTime() - clock_->Now());
+  }
+}
+
+void BatchingEngine::Stop() {
+  inbox_.Close();
+  absl::MutexLock lock(&thread_mutex_);
+  if (thread_.joinable()) thread_.join();
+  // The engine thread is gone, so the loop is ours; what is left ends here.
+  TakeInbox();
+  loop_.StopAll();
+  PublishStats();
+}
+
+}  // namespace perennial

@@ -1,0 +1,68 @@
+// The Engine: a TurnLoop, the inbox in front of it, and the thread that drives it.
+
+#ifndef PERENNIAL_SERVER_ENGINE_BATCHING_ENGINE_H_
+#define PERENNIAL_SERVER_ENGINE_BATCHING_ENGINE_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "server/engine/clock.h"
+#include "server/engine/engine.h"
+#include "server/engine/inbox.h"
+#include "server/engine/turn_loop.h"
+
+namespace perennial {
+
+// Which thread touches what: `loop_` belongs to the engine thread from Start until Stop has joined it, and to the
+// caller before and after; `inbox_` is everybody's; `stats_` is a copy that the engine thread leaves behind after every
+// pass. No lock is held while a callback runs.
+class BatchingEngine final : public Engine {
+ public:
+  // REQUIRES: the options are valid for the model's runner.
+  BatchingEngine(const EngineOptions& options, EngineModel model, const Clock* clock,
+                 std::function<uint64_t()> random_bits);
+  ~BatchingEngine() override;
+
+  void CreateSession(SessionSpec spec, Done<SessionInfo> done) override;
+  void GetSession(std::string id, Done<SessionInfo> done) override;
+  void UpdateSession(std::string id, SessionUpdate update, Done<SessionInfo> done) override;
+  void ListSessions(ListSpec spec, Done<SessionPage> done) override;
+  void DeleteSession(std::string id, Done<SessionInfo> done) override;
+  std::shared_ptr<TurnTicket> Submit(TurnSpec spec, TurnSink* sink) override;
+  void Wake() override;
+  EngineStats Stats() const override;
+  void Drain(absl::Time deadline, std::function<void()> done) override;
+  void Start() override;
+  void Stop() override;
+  bool RunOnce() override;
+  absl::Time NextWakeTime() const override;
+
+ private:
+  void Put(InboxItem item);
+  bool TakeInbox();
+  void PublishStats();
+  void Run();  // the engine thread
+
+  // Constant after construction.
+  const EngineOptions options_;
+  const RunnerLimits runner_limits_;
+  const Clock* const clock_;
+
+  Inbox inbox_;    // thread-safe by itself
+  TurnLoop loop_;  // the engine thread's
+
+  mutable absl::Mutex stats_mutex_;
+  EngineStats stats_ ABSL_GUARDED_BY(stats_mutex_);
+
+  absl::Mutex thread_mutex_;  // orders Start and Stop
+  std::thread thread_ ABSL_GUARDED_BY(thread_mutex_);
+};
+
+}  // namespace perennial
+
+#endif  // PERENNIAL_SERVER_ENGINE_BATCHING_ENGINE_H_

@@ -1,0 +1,50 @@
+#include "server/engine/live_session.h"
+
+#include <utility>
+
+namespace perennial {
+
+LiveSession::LiveSession(std::string session_id, SessionSpec spec, std::unique_ptr<KvCache> new_cache,
+                         bool is_ephemeral, absl::Time now)
+    : id(std::move(session_id)),
+      route(std::move(spec.route)),
+      ephemeral(is_ephemeral),
+      created(now),
+      idle_timeout(spec.idle_timeout),
+      labels(std::move(spec.labels)),
+      last_used(now),
+      cache(std::move(new_cache)),
+      window(spec.shape, spec.eviction),
+      unfed(std::move(spec.opening)),
+      stream_tokens(static_cast<int64_t>(unfed.size())),
+      reported_horizon(spec.shape.sink_tokens) {}
+
+SessionMemory LiveSession::Memory() const {
+  SessionMemory memory;
+  memory.stream_tokens = stream_tokens;
+  memory.visible_tokens = window.visible_tokens();
+  memory.forgotten_tokens = window.forgotten_tokens();
+  memory.horizon_token = window.horizon();
+  memory.horizon_turn = turn_starts.TurnOf(window.horizon());
+  memory.sink_tokens = window.shape().sink_tokens;
+  memory.window_tokens = window.shape().window_tokens;
+  return memory;
+}
+
+SessionInfo LiveSession::Describe(absl::Time now) const {
+  SessionInfo session;
+  session.id = id;
+  session.state = leased ? SessionState::kRunning : waiting_turns > 0 ? SessionState::kWaiting : SessionState::kIdle;
+  session.created = created;
+  session.last_used = last_used;
+  session.expires = busy() ? now + idle_timeout : expires;
+  session.idle_timeout = idle_timeout;
+  session.route = route;
+  session.labels = labels;
+  session.turns = turns;
+  session.cache_bytes = cache->size_bytes();
+  session.memory = Memory();
+  return session;
+}
+
+}  // namespace perennial

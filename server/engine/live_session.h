@@ -1,0 +1,66 @@
+// A session as the engine keeps it.
+
+#ifndef PERENNIAL_SERVER_ENGINE_LIVE_SESSION_H_
+#define PERENNIAL_SERVER_ENGINE_LIVE_SESSION_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "model/model_runner.h"
+#include "model/sink_window.h"
+#include "model/token.h"
+#include "server/engine/recent_tokens.h"
+#include "server/engine/session.h"
+#include "server/engine/turn_starts.h"
+
+namespace perennial {
+
+// Owned by the SessionStore, touched by the engine thread only. Its memory is constant in the length of the stream: the
+// cache, at most max_opening_tokens unfed tokens, RecentTokens::kMaxTokens recent ones, one turn start per windowed
+// token.
+struct LiveSession {
+  LiveSession(std::string session_id, SessionSpec spec, std::unique_ptr<KvCache> new_cache, bool is_ephemeral,
+              absl::Time now);
+
+  // What the model can read of the stream now.
+  SessionMemory Memory() const;
+
+  SessionInfo Describe(absl::Time now) const;
+
+  bool busy() const { return leased || waiting_turns > 0; }
+
+  // Constant.
+  const std::string id;
+  const std::string route;
+  const bool ephemeral;  // made for one turn, deleted with its end
+  const absl::Time created;
+
+  // The client's to change.
+  absl::Duration idle_timeout;
+  Labels labels;
+
+  // Who uses it. `expires` is kept by the SessionStore.
+  bool leased = false;        // a turn runs; only that turn touches the stream
+  int32_t waiting_turns = 0;  // not yet admitted
+  bool deleted = false;       // DeleteSession came; its turns are ended in the next Reap
+  absl::Time last_used;
+  absl::Time expires = absl::InfiniteFuture();
+  int64_t turns = 0;  // admitted and not undone
+
+  // The stream. Between turns stream_tokens == window.num_tokens() + unfed.size(). A running turn copies the unfed
+  // tokens and takes them over with its first sampled token; until then it can be undone and they are still here.
+  const std::unique_ptr<KvCache> cache;
+  SinkWindow window;
+  std::vector<TokenId> unfed;  // in the stream and not yet run: the opening; after a reply what closes it
+  int64_t stream_tokens = 0;   // fed and unfed
+  RecentTokens recent;         // of the tokens fed
+  TurnStarts turn_starts;
+  int64_t reported_horizon;  // end_token of the last TurnEvicted, S before the first
+};
+
+}  // namespace perennial
+
+#endif  // PERENNIAL_SERVER_ENGINE_LIVE_SESSION_H_

@@ -1,0 +1,69 @@
+// All sessions that are alive: by id, in the order in which the idle ones expire, and page by page.
+
+#ifndef PERENNIAL_SERVER_ENGINE_SESSION_STORE_H_
+#define PERENNIAL_SERVER_ENGINE_SESSION_STORE_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "model/model_runner.h"
+#include "server/engine/live_session.h"
+#include "server/engine/session.h"
+
+namespace perennial {
+
+// Engine thread only. Owns the sessions; a LiveSession* stays valid until Remove. It knows nothing of turns but whether
+// a session is busy: whoever changes that calls UpdateExpiry.
+class SessionStore {
+ public:
+  // Everything pointed to must outlive the store. `retry_after`: the hint in NO_FREE_CACHE.
+  SessionStore(int32_t max_sessions, absl::Duration retry_after, ModelRunner* runner,
+               std::function<uint64_t()> random_bits);
+
+  // Makes a session and its cache. REQUIRES: `spec` was checked. NO_FREE_CACHE if max_sessions are alive or the cache
+  // memory is taken.
+  absl::StatusOr<LiveSession*> Create(SessionSpec spec, bool ephemeral, absl::Time now);
+
+  // nullptr if there is none, or if it was deleted and its turns are still to be ended.
+  LiveSession* Find(absl::string_view id) const;
+
+  // Forgets the session and gives its cache back. REQUIRES: !session->busy().
+  void Remove(LiveSession* session);
+
+  // Says that the session has become busy, or idle (its idle time starts now), or that its idle_timeout has changed.
+  void UpdateExpiry(LiveSession* session, absl::Time now);
+
+  // A session that has expired by `now`, or nullptr.
+  LiveSession* NextExpired(absl::Time now) const;
+
+  // When the next idle session expires; InfiniteFuture if there is none.
+  absl::Time next_expiry() const;
+
+  // One page, ordered by id. REQUIRES: `spec` was checked.
+  SessionPage List(const ListSpec& spec, absl::Time now) const;
+
+  int64_t size() const { return static_cast<int64_t>(sessions_.size()); }
+  int64_t cache_bytes() const { return cache_bytes_; }  // held by all sessions
+
+ private:
+  const int32_t max_sessions_;
+  const absl::Duration retry_after_;
+  ModelRunner* const runner_;
+  const std::function<uint64_t()> random_bits_;
+
+  std::map<std::string, std::unique_ptr<LiveSession>, std::less<>> sessions_;
+  std::set<std::pair<absl::Time, LiveSession*>> expiries_;  // of the idle ones
+  int64_t cache_bytes_ = 0;
+};
+
+}  // namespace perennial
+
+#endif  // PERENNIAL_SERVER_ENGINE_SESSION_STORE_H_

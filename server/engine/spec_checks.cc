@@ -1,0 +1,124 @@
+#include "server/engine/spec_checks.h"
+
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
+#include "server/engine/session_id.h"
+
+namespace perennial {
+namespace {
+
+template <typename... Parts>
+absl::Status Invalid(const Parts&... parts) {
+  return MakeError(ErrorReason::kInvalidField, absl::StrCat(parts...));
+}
+
+absl::Status CheckTokens(absl::string_view field, absl::Span<const TokenId> tokens, int64_t least, int64_t most,
+                         const RunnerLimits& runner) {
+  const auto count = static_cast<int64_t>(tokens.size());
+  if (count < least || count > most) {
+    return Invalid(field, ": has ", count, " tokens, must have ", least, " to ", most);
+  }
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    if (tokens[i] < 0 || tokens[i] >= runner.vocab_size) {
+      return Invalid(field, "[", i, "]: token ", tokens[i], " is not in [0, ", runner.vocab_size, ")");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckIdleTimeout(absl::Duration timeout, const EngineOptions& options) {
+  if (timeout <= absl::ZeroDuration() || timeout > options.max_idle_timeout) {
+    return Invalid("idle_timeout: ", absl::FormatDuration(timeout), " must be more than 0 and at most ",
+                   absl::FormatDuration(options.max_idle_timeout));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckLabels(const Labels& labels, const EngineOptions& options) {
+  if (labels.size() > static_cast<size_t>(options.max_labels)) {
+    return Invalid("labels: has ", labels.size(), ", must have at most ", options.max_labels);
+  }
+  for (const auto& [key, value] : labels) {
+    if (key.empty() || key.size() > static_cast<size_t>(options.max_label_bytes)) {
+      return Invalid("labels: a key of ", key.size(), " bytes, must have 1 to ", options.max_label_bytes);
+    }
+    if (value.size() > static_cast<size_t>(options.max_label_bytes)) {
+      return Invalid("labels: a value of ", value.size(), " bytes, must have at most ", options.max_label_bytes);
+    }
+  }
+  return absl::OkStatus();
+}
+
+// What every kind of session must keep to; an ephemeral one has no idle time.
+absl::Status CheckStream(const SessionSpec& spec, const EngineOptions& options, const RunnerLimits& runner) {
+  if (absl::Status status = ValidateCacheShape(spec.shape, runner.max_cache_tokens); !status.ok()) {
+    return Invalid("shape: ", status.message());
+  }
+  return CheckTokens("opening", spec.opening, 0, options.max_opening_tokens, runner);
+}
+
+}  // namespace
+
+absl::Status CheckSessionSpec(const SessionSpec& spec, const EngineOptions& options, const RunnerLimits& runner) {
+  if (absl::Status status = CheckStream(spec, options, runner); !status.ok()) return status;
+  if (absl::Status status = CheckIdleTimeout(spec.idle_timeout, options); !status.ok()) return status;
+  return CheckLabels(spec.labels, options);
+}
+
+absl::Status CheckSessionUpdate(const SessionUpdate& update, const EngineOptions& options) {
+  if (update.idle_timeout.has_value()) {
+    if (absl::Status status = CheckIdleTimeout(*update.idle_timeout, options); !status.ok()) return status;
+  }
+  return update.labels.has_value() ? CheckLabels(*update.labels, options) : absl::OkStatus();
+}
+
+absl::Status CheckListSpec(const ListSpec& spec, const EngineOptions& options) {
+  if (spec.page_size < 1 || spec.page_size > options.max_page_size) {
+    return Invalid("page_size: ", spec.page_size, " is not in [1, ", options.max_page_size, "]");
+  }
+  if (!spec.page_token.empty() && !IsSessionId(spec.page_token)) {
+    return Invalid("page_token: not one that this server gave out; start again without it");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckTurnSpec(const TurnSpec& spec, const EngineOptions& options, const RunnerLimits& runner) {
+  if (spec.session_id.empty() != spec.ephemeral.has_value()) {
+    return Invalid("session_id: exactly one of an existing session and a session for this turn must be given");
+  }
+  if (spec.ephemeral.has_value()) {
+    if (absl::Status status = CheckStream(*spec.ephemeral, options, runner); !status.ok()) return status;
+    if (absl::Status status = CheckLabels(spec.ephemeral->labels, options); !status.ok()) return status;
+  }
+  if (absl::Status status = CheckTokens("tokens", spec.tokens, 1, options.max_prompt_tokens, runner); !status.ok()) {
+    return status;
+  }
+  if (spec.tokens_if_first.has_value()) {
+    absl::Status status = CheckTokens("tokens_if_first", *spec.tokens_if_first, 1, options.max_prompt_tokens, runner);
+    if (!status.ok()) return status;
+  }
+  if (absl::Status status = ValidateSamplingParams(spec.sampling); !status.ok()) {
+    return MakeError(ErrorReason::kInvalidField, status.message());
+  }
+  if (spec.max_tokens < 0 || spec.max_tokens > options.max_generated_tokens) {
+    return Invalid("max_tokens: ", spec.max_tokens, " is not in [0, ", options.max_generated_tokens, "]");
+  }
+  if (spec.max_tokens == 0 && !spec.ignore_end_of_turn) {
+    return Invalid("max_tokens: 0 (until the client leaves) needs ignore_end_of_turn");
+  }
+  if (spec.stop_strings.size() > static_cast<size_t>(options.max_stop_strings)) {
+    return Invalid("stop_strings: has ", spec.stop_strings.size(), ", must have at most ", options.max_stop_strings);
+  }
+  for (size_t i = 0; i < spec.stop_strings.size(); ++i) {
+    const size_t bytes = spec.stop_strings[i].size();
+    if (bytes == 0 || bytes > static_cast<size_t>(options.max_stop_string_bytes)) {
+      return Invalid("stop_strings[", i, "]: has ", bytes, " bytes, must have 1 to ", options.max_stop_string_bytes);
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace perennial

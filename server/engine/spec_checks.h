@@ -1,0 +1,23 @@
+// What a request may ask for: pure checks against the limits, run on the caller's thread so that the engine's does not.
+//
+// Every error is INVALID_FIELD, and its message names the field, its value and its limit.
+
+#ifndef PERENNIAL_SERVER_ENGINE_SPEC_CHECKS_H_
+#define PERENNIAL_SERVER_ENGINE_SPEC_CHECKS_H_
+
+#include "absl/status/status.h"
+#include "model/model_runner.h"
+#include "server/engine/engine.h"
+#include "server/engine/session.h"
+#include "server/engine/turn.h"
+
+namespace perennial {
+
+absl::Status CheckSessionSpec(const SessionSpec& spec, const EngineOptions& options, const RunnerLimits& runner);
+absl::Status CheckSessionUpdate(const SessionUpdate& update, const EngineOptions& options);
+absl::Status CheckListSpec(const ListSpec& spec, const EngineOptions& options);
+absl::Status CheckTurnSpec(const TurnSpec& spec, const EngineOptions& options, const RunnerLimits& runner);
+
+}  // namespace perennial
+
+#endif  // PERENNIAL_SERVER_ENGINE_SPEC_CHECKS_H_

@@ -1,0 +1,132 @@
+// The calls: what comes in, and what can be read. The phases are in turn_phases.cc and turn_steps.cc.
+
+#include "server/engine/turn_loop.h"
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+#include "model/check.h"
+#include "server/engine/error.h"
+
+namespace perennial {
+namespace {
+
+absl::Status NoSuchSession() {
+  return MakeError(ErrorReason::kSessionNotFound, "there is no such session; it may have expired or been deleted");
+}
+
+}  // namespace
+
+TurnLoop::TurnLoop(const EngineOptions& options, EngineModel model, const Clock* clock,
+                   std::function<uint64_t()> random_bits)
+    : options_(options),
+      model_(std::move(model)),
+      clock_(clock),
+      started_(clock->Now()),
+      sessions_(options.max_sessions, options.retry_after, model_.runner, std::move(random_bits)),
+      queue_(options.max_waiting_turns, options.max_turns_per_session, options.retry_after) {}
+
+TurnLoop::~TurnLoop() {
+  PERENNIAL_CHECK(running_.empty() && queue_.size() == 0 && arrivals_.empty() && deletions_.empty());
+}
+
+void TurnLoop::Take(InboxItem item) {
+  std::visit([this](auto& call) { TakeCall(std::move(call)); }, item);
+}
+
+void TurnLoop::TakeCall(SubmittedTurn turn) { arrivals_.push_back(std::move(turn)); }
+
+void TurnLoop::TakeCall(CreateSessionCall call) {
+  if (!call.check.ok()) return call.done(std::move(call.check));
+  if (draining_) return call.done(ShuttingDown());
+  const absl::Time now = clock_->Now();
+  absl::StatusOr<LiveSession*> session = sessions_.Create(std::move(call.spec), /*ephemeral=*/false, now);
+  if (!session.ok()) return call.done(session.status());
+  ++stats_.sessions_created;
+  call.done((*session)->Describe(now));
+}
+
+void TurnLoop::TakeCall(GetSessionCall call) {
+  const LiveSession* session = sessions_.Find(call.id);
+  if (session == nullptr) return call.done(NoSuchSession());
+  call.done(session->Describe(clock_->Now()));
+}
+
+void TurnLoop::TakeCall(UpdateSessionCall call) {
+  if (!call.check.ok()) return call.done(std::move(call.check));
+  LiveSession* session = sessions_.Find(call.id);
+  if (session == nullptr) return call.done(NoSuchSession());
+  const absl::Time now = clock_->Now();
+  if (call.update.labels.has_value()) session->labels = *std::move(call.update.labels);
+  if (call.update.idle_timeout.has_value()) {
+    session->idle_timeout = *call.update.idle_timeout;
+    sessions_.UpdateExpiry(session, now);
+  }
+  call.done(session->Describe(now));
+}
+
+void TurnLoop::TakeCall(ListSessionsCall call) {
+  if (!call.check.ok()) return call.done(std::move(call.check));
+  call.done(sessions_.List(call.spec, clock_->Now()));
+}
+
+void TurnLoop::TakeCall(DeleteSessionCall call) {
+  LiveSession* session = sessions_.Find(call.id);
+  if (session == nullptr) return call.done(NoSuchSession());
+  session->deleted = true;
+  deletions_.push_back({session, std::move(call.done)});
+}
+
+void TurnLoop::TakeCall(DrainCall call) {
+  if (call.done) drained_.push_back(std::move(call.done));
+  if (!draining_ || call.deadline < drain_deadline_) {
+    drain_deadline_ = call.deadline;
+    announce_drain_ = true;
+  }
+  draining_ = true;
+}
+
+void TurnLoop::StopAll() {
+  draining_ = true;
+  drain_deadline_ = absl::InfinitePast();
+  announce_drain_ = false;  // they end at once: nothing to announce
+  Reap();
+  Admit();  // refuses what has just come
+  AnswerDrained();
+}
+
+absl::Time TurnLoop::NextWakeTime() const {
+  absl::Time next = std::min(sessions_.next_expiry(), queue_.NextWakeTime(options_.heartbeat_interval));
+  for (const std::unique_ptr<ActiveTurn>& turn : running_) {
+    next = std::min(next, turn->spec().deadline);
+    const TurnOutput& output = turn->output();
+    next = std::min(next, output.paused() ? output.paused_since() + options_.slow_reader_timeout
+                                          : output.last_sent() + options_.heartbeat_interval);
+  }
+  if (draining_ && !running_.empty()) next = std::min(next, drain_deadline_);
+  return next;
+}
+
+EngineStats TurnLoop::Stats() const {
+  EngineStats stats = stats_;
+  stats.sessions = sessions_.size();
+  stats.max_sessions = options_.max_sessions;
+  stats.cache_bytes = sessions_.cache_bytes();
+  stats.cache_memory_bytes = model_.runner->limits().cache_memory_bytes;
+  stats.waiting_turns = queue_.size();
+  stats.max_waiting_turns = options_.max_waiting_turns;
+  stats.running_turns = static_cast<int64_t>(running_.size());
+  stats.paused_turns = std::count_if(running_.begin(), running_.end(),
+                                     [](const std::unique_ptr<ActiveTurn>& turn) { return turn->output().paused(); });
+  stats.uptime = clock_->Now() - started_;
+  stats.draining = draining_;
+  return stats;
+}
+
+absl::Status TurnLoop::ShuttingDown() const {
+  return MakeError(ErrorReason::kShuttingDown, "the server is shutting down", options_.retry_after);
+}
+
+}  // namespace perennial

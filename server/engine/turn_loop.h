@@ -1,0 +1,144 @@
+// The engine's work, without threads: sessions, turns and steps, one phase at a time.
+//
+//   Take …   what came in: calls about sessions are answered, turns and deletions are put down for the next phases
+//   Reap     what ends for a reason outside: expired sessions, cancelled and late turns, deleted sessions, drains
+//   Admit    turns that came get a place in the queue or are refused; waiting turns get their session's lease
+//   Step     plans the next step (scheduler.h) and runs it: one forward pass over a batch of sessions
+//   Apply    samples, sends text, ends replies that are complete and sessions whose step failed
+//
+// Only Reap, Admit and Apply remove turns. Every phase ends with all invariants whole.
+
+#ifndef PERENNIAL_SERVER_ENGINE_TURN_LOOP_H_
+#define PERENNIAL_SERVER_ENGINE_TURN_LOOP_H_
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "model/model_runner.h"
+#include "model/token.h"
+#include "server/engine/active_turn.h"
+#include "server/engine/clock.h"
+#include "server/engine/engine.h"
+#include "server/engine/engine_stats.h"
+#include "server/engine/inbox.h"
+#include "server/engine/live_session.h"
+#include "server/engine/session_store.h"
+#include "server/engine/submitted_turn.h"
+#include "server/engine/turn_queue.h"
+
+namespace perennial {
+
+// One thread at a time: the engine's. Callbacks (TurnSink, `done`) are made from the phases; they may call the Engine,
+// whose calls only reach its inbox, but not this object.
+class TurnLoop {
+ public:
+  // REQUIRES: `options` are valid for the model's runner. `clock` and what `model` points to must outlive the loop.
+  TurnLoop(const EngineOptions& options, EngineModel model, const Clock* clock, std::function<uint64_t()> random_bits);
+  TurnLoop(const TurnLoop&) = delete;
+  TurnLoop& operator=(const TurnLoop&) = delete;
+  // REQUIRES: StopAll was called, or no turn ever came.
+  ~TurnLoop();
+
+  // The phases, in this order; each returns whether it did anything. Step does nothing where no turn can run.
+  void Take(InboxItem item);
+  bool Reap();
+  bool Admit();
+  bool Step();
+  bool Apply();
+
+  // Ends every turn with SHUTTING_DOWN and answers every call that is open. Sessions stay.
+  void StopAll();
+
+  // When an expiry, deadline, heartbeat or timeout is due next, if no call comes.
+  absl::Time NextWakeTime() const;
+
+  EngineStats Stats() const;
+
+ private:
+  struct Deletion {
+    LiveSession* session;  // deleted is set: nobody else finds it
+    Engine::Done<SessionInfo> done;
+  };
+  struct SteppedTurn {
+    ActiveTurn* turn;
+    bool samples;
+  };
+
+  // Take, by kind.
+  void TakeCall(SubmittedTurn turn);
+  void TakeCall(CreateSessionCall call);
+  void TakeCall(GetSessionCall call);
+  void TakeCall(UpdateSessionCall call);
+  void TakeCall(ListSessionsCall call);
+  void TakeCall(DeleteSessionCall call);
+  void TakeCall(DrainCall call);
+
+  // Reap, by what is reaped.
+  bool ReapExpiredSessions(absl::Time now);
+  bool ReapRunningTurns(absl::Time now);
+  bool ReapWaitingTurns(absl::Time now);
+  bool ReapDeletedSessions(absl::Time now);
+  absl::Status WhyEnd(const ActiveTurn& turn, absl::Time now) const;
+  absl::Status WhyEnd(const SubmittedTurn& turn, const LiveSession* session, absl::Time now) const;
+  void AnnounceDrain(absl::Time now);
+  bool AnswerDrained();
+
+  // Admit.
+  void Seat(SubmittedTurn turn, absl::Time now);
+  absl::StatusOr<LiveSession*> SessionFor(SubmittedTurn& turn, absl::Time now);
+  bool AdmitWaiting(absl::Time now);
+
+  // Apply.
+  void ApplyToTurn(const SteppedTurn& stepped, size_t input, absl::Time now);
+
+  // Ends of turns. Each counts the end and calls OnFinish last, when the session is free again.
+  void Reject(SubmittedTurn turn, absl::Status status, absl::Time now);
+  void EndEarly(ActiveTurn& turn, absl::Status status, absl::Time now);
+  void DropSession(ActiveTurn& turn, const absl::Status& status, absl::Time now);  // and its waiting turns
+  void SendResult(ActiveTurn& turn, TurnResult result, absl::Time now);
+  void ForgetSession(LiveSession* session, const absl::Status& status, absl::Time now);
+  void RemoveEndedTurns();
+
+  absl::Status ShuttingDown() const;
+
+  // Constant after construction.
+  const EngineOptions options_;
+  const EngineModel model_;
+  const Clock* const clock_;
+  const absl::Time started_;
+
+  // What came in and waits for its phase.
+  std::vector<SubmittedTurn> arrivals_;
+  std::vector<Deletion> deletions_;
+
+  // Sessions and turns.
+  SessionStore sessions_;
+  TurnQueue queue_;
+  std::vector<std::unique_ptr<ActiveTurn>> running_;  // in the order of admission; ended ones only inside a phase
+  std::vector<const ActiveTurn*> ended_;              // of running_, inside a phase
+
+  // The step between Step and Apply.
+  std::vector<SteppedTurn> stepped_;
+  absl::Status step_status_;
+  StepOutput step_output_;
+  std::vector<TokenId> recent_;  // scratch
+
+  // Draining.
+  bool draining_ = false;
+  bool announce_drain_ = false;  // running turns have not been told the latest deadline
+  absl::Time drain_deadline_ = absl::InfiniteFuture();
+  std::vector<std::function<void()>> drained_;
+
+  EngineStats stats_;  // the counters; gauges are filled in by Stats()
+};
+
+}  // namespace perennial
+
+#endif  // PERENNIAL_SERVER_ENGINE_TURN_LOOP_H_

@@ -1,0 +1,29 @@
+#include "server/engine/turn_starts.h"
+
+#include <algorithm>
+
+#include "model/check.h"
+
+namespace perennial {
+
+void TurnStarts::Add(int64_t turn, int64_t token) {
+  PERENNIAL_CHECK(starts_.empty() || (starts_.back().turn < turn && starts_.back().token < token));
+  starts_.push_back({turn, token});
+}
+
+int64_t TurnStarts::TurnOf(int64_t token) const {
+  const auto after = std::upper_bound(starts_.begin(), starts_.end(), token,
+                                      [](int64_t index, const Start& start) { return index < start.token; });
+  return after == starts_.begin() ? 0 : std::prev(after)->turn;
+}
+
+void TurnStarts::ForgetBefore(int64_t token) {
+  // The last start at or before `token` stays: it says whose `token` is.
+  while (starts_.size() >= 2 && starts_[1].token <= token) starts_.pop_front();
+}
+
+void TurnStarts::Rewind(int64_t num_tokens) {
+  while (!starts_.empty() && starts_.back().token >= num_tokens) starts_.pop_back();
+}
+
+}  // namespace perennial

@@ -1,0 +1,113 @@
+#include "tests/server/engine/engine_fixture.h"
+
+#include <array>
+#include <utility>
+
+namespace perennial {
+namespace {
+
+absl::string_view BytesOf(TokenId token) {
+  static const std::array<char, 128> kCharacters = [] {
+    std::array<char, 128> characters{};
+    for (size_t i = 0; i < characters.size(); ++i) characters[i] = static_cast<char>(i);
+    return characters;
+  }();
+  if (token < 0 || token >= 128) return "";
+  return absl::string_view(&kCharacters[static_cast<size_t>(token)], 1);
+}
+
+}  // namespace
+
+std::vector<TokenId> TokensOf(absl::string_view text) { return std::vector<TokenId>(text.begin(), text.end()); }
+
+Engine& EngineFixture::engine() {
+  if (engine_ == nullptr) MakeEngine();
+  return *engine_;
+}
+
+FakeModelRunner& EngineFixture::runner() {
+  if (engine_ == nullptr) MakeEngine();
+  return *runner_;
+}
+
+void EngineFixture::MakeEngine() {
+  runner_ = std::make_unique<FakeModelRunner>(fake_);
+  EngineModel model;
+  model.runner = runner_.get();
+  model.token_bytes = BytesOf;
+  model.end_tokens = end_tokens_;
+  model.reply_end = reply_end_;
+  model.on_failure = [this](const absl::Status& status) { failures_.push_back(status); };
+  absl::StatusOr<std::unique_ptr<Engine>> engine =
+      Engine::Create(options_, std::move(model), &clock_, [this] { return next_bits_++ * 0x9e3779b97f4a7c15; });
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  engine_ = *std::move(engine);
+}
+
+void EngineFixture::RunUntilIdle() {
+  for (int pass = 0; pass < 100'000; ++pass) {
+    if (!RunOnce()) return;
+  }
+  FAIL() << "the engine does not come to rest";
+}
+
+SessionSpec EngineFixture::Spec(std::vector<TokenId> opening) const {
+  return {.shape = shape_,
+          .eviction = eviction_,
+          .opening = std::move(opening),
+          .idle_timeout = absl::Hours(1),
+          .route = "route",
+          .labels = {}};
+}
+
+absl::StatusOr<SessionInfo> EngineFixture::TryCreateSession(SessionSpec spec) {
+  absl::StatusOr<SessionInfo> created = absl::UnknownError("not called");
+  engine().CreateSession(std::move(spec), [&](absl::StatusOr<SessionInfo> session) { created = std::move(session); });
+  RunOnce();
+  return created;
+}
+
+std::string EngineFixture::CreateSession(std::vector<TokenId> opening) {
+  const absl::StatusOr<SessionInfo> session = TryCreateSession(Spec(std::move(opening)));
+  EXPECT_TRUE(session.ok()) << session.status();
+  return session.ok() ? session->id : "";
+}
+
+absl::StatusOr<SessionInfo> EngineFixture::GetSession(const std::string& id) {
+  absl::StatusOr<SessionInfo> found = absl::UnknownError("not called");
+  engine().GetSession(id, [&](absl::StatusOr<SessionInfo> session) { found = std::move(session); });
+  RunOnce();
+  return found;
+}
+
+absl::StatusOr<SessionInfo> EngineFixture::DeleteSession(const std::string& id) {
+  absl::StatusOr<SessionInfo> deleted = absl::UnknownError("not called");
+  engine().DeleteSession(id, [&](absl::StatusOr<SessionInfo> session) { deleted = std::move(session); });
+  RunOnce();
+  return deleted;
+}
+
+TurnSpec EngineFixture::Turn(const std::string& session, absl::string_view text, int64_t max_tokens) const {
+  TurnSpec spec;
+  spec.session_id = session;
+  spec.tokens = TokensOf(text);
+  spec.tokens.push_back(kStart);
+  spec.sampling.temperature = 0;
+  spec.max_tokens = max_tokens;
+  return spec;
+}
+
+TurnResult EngineFixture::Run(TurnSpec spec, RecordingTurnSink& sink) {
+  engine().Submit(std::move(spec), &sink);
+  RunUntilIdle();
+  return sink.result();
+}
+
+std::string EngineFixture::Say(const std::string& session, absl::string_view text, int64_t max_tokens) {
+  RecordingTurnSink sink;
+  const TurnResult result = Run(Turn(session, text, max_tokens), sink);
+  EXPECT_TRUE(result.status.ok()) << result.status;
+  return sink.text();
+}
+
+}  // namespace perennial
