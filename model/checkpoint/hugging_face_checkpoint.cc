@@ -29,6 +29,13 @@ constexpr size_t kMaxConfigBytes = 1 << 20;
 constexpr size_t kMaxTokenizerConfigBytes = 16 << 20;  // lists every special token of some models
 constexpr size_t kMaxTemplateBytes = 16 << 20;
 
+// "models/tiny/" → "tiny".
+std::string LastPart(absl::string_view directory) {
+  while (absl::ConsumeSuffix(&directory, "/")) {
+  }
+  return std::string(directory.substr(directory.rfind('/') + 1));  // npos + 1 is 0
+}
+
 // Parsed, or an empty object if the file is not there.
 absl::StatusOr<json> ParseOptional(absl::string_view text, size_t max_bytes) {
   return text.empty() ? absl::StatusOr<json>(json::object()) : ParseJsonObject(text, max_bytes);
@@ -173,6 +180,7 @@ absl::StatusOr<std::unique_ptr<Checkpoint>> OpenHuggingFaceCheckpoint(const std:
   }
   absl::StatusOr<CheckpointContents> contents = ReadHuggingFaceContents(files);
   if (!contents.ok()) return Within(directory, contents.status());
+  if (contents->config.name.empty()) contents->config.name = LastPart(directory);
   return MakeCheckpoint(directory, *std::move(contents), std::move(mapped));
 }
 

@@ -98,9 +98,10 @@ absl::Status CheckPlacement(std::vector<TensorEntry>& entries, uint64_t num_byte
   return absl::OkStatus();
 }
 
+// Printable ASCII without separators: the name may appear in messages, and cannot lead out of the directory.
 bool IsPlainFileName(absl::string_view name) {
   return !name.empty() && name.size() <= 255 && name[0] != '.' && absl::EndsWith(name, ".safetensors") &&
-         name.find_first_of(absl::string_view("/\\\0", 3)) == absl::string_view::npos;
+         std::all_of(name.begin(), name.end(), [](char c) { return c >= ' ' && c <= '~' && c != '/' && c != '\\'; });
 }
 
 // Calls `visit(tensor name, file name)` for each entry of the index's weight_map.
