@@ -1,0 +1,110 @@
+// `perennial ask`: one question, one reply.
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "client/command/format.h"
+#include "client/command/input.h"
+#include "client/command/interrupt.h"
+#include "client/command/json_text.h"
+#include "client/command/reply_printer.h"
+#include "client/command/subcommand.h"
+#include "client/command/turn_flags.h"
+
+namespace perennial {
+namespace {
+
+constexpr absl::string_view kHelp = R"(perennial ask: one question, one reply.
+
+Usage: perennial ask [FLAGS] TEXT…      words are joined; "-" stands for standard input
+       COMMAND | perennial ask [FLAGS]  without TEXT the question is standard input
+
+The reply goes to standard output as it is made, everything else to standard error. Without --session the question
+stands alone: its session ends with the reply.
+
+Examples:
+  perennial ask "What is the capital of France?"
+  perennial ask --temperature=0 --seed=1 --max_tokens=60 "Tell me a story."
+  perennial ask "Summarise:" - < report.txt
+  perennial ask --keep "My name is Ada."          prints the session's id on standard error
+  perennial ask --session=ID "What is my name?"   goes on with it
+  perennial ask --json "Hello" | jq .usage
+)";
+
+}  // namespace
+
+int RunAsk(Invocation invocation) {
+  std::string session_id;
+  bool keep = false;
+  bool json = false;
+  TurnFlags turn;
+  SessionFlags session;
+  FlagSet flags;
+  flags.AddHeading("Flags:");
+  flags.Add("session", &session_id, "ID", "go on with this session");
+  flags.AddSwitch("keep", &keep, "start a session that lasts, and print its id");
+  flags.AddSwitch("json", &json,
+                  "print one JSON object: text, session, finish_reason, usage, timing;\n"
+                  "for an error: error with code, reason, message");
+  flags.AddHeading("The reply (what is not given is the model's default, see perennial model):");
+  turn.AddTo(flags);
+  flags.AddHeading("The session, if a new one:");
+  session.AddTo(flags);
+  int exit_code = kExitOk;
+  const auto positional = ParseFlags(flags, invocation, kHelp, exit_code);
+  if (!positional.has_value()) return exit_code;
+
+  if (!session_id.empty() && (keep || session.any_given())) {
+    return UsageError(invocation, "--session goes on with a session; --keep and the flags that make one do not fit");
+  }
+  if (positional->empty() && invocation.console.in_is_terminal) {
+    return UsageError(invocation, "what is the question? perennial ask \"TEXT\"");
+  }
+  const std::string message = TextFromArguments(*positional);
+  if (message.empty()) return UsageError(invocation, "the question is empty");
+  auto request = turn.Request();
+  auto config = session.Config();
+  for (const absl::Status& status : {CheckUtf8("the question", message), request.status(), config.status()}) {
+    if (!status.ok()) return UsageError(invocation, status.message());
+  }
+  const auto client = NewClient(invocation);
+  if (client == nullptr) return kExitUsage;
+
+  Interrupt interrupt;
+  if (keep) {
+    auto created = client->CreateSession(*std::move(config));
+    if (!created.ok()) return CallError(invocation, created.status(), json);
+    session_id = created->session_id();
+    WriteError(absl::StrCat("session: ", session_id, "\n"));
+  }
+  request->set_message(message);
+  if (session_id.empty()) {
+    *request->mutable_config() = *std::move(config);
+  } else {
+    request->set_session_id(session_id);
+  }
+
+  CancelToken cancel;
+  ReplyPrinter printer(invocation.console, /*quiet=*/json);
+  absl::StatusOr<v1::Finished> finished;
+  {
+    const OnInterrupt on_interrupt(interrupt, [&cancel] { cancel.Cancel(); });
+    finished = client->Chat(
+        *std::move(request), [&printer](const v1::TurnEvent& event) { printer.OnEvent(event); }, &cancel);
+  }
+  printer.End();
+  if (!finished.ok()) return CallError(invocation, finished.status(), json);
+  if (json) {
+    WriteOut(ReplyJson(printer.text(), printer.session_id(), printer.prompt_tokens(), *finished));
+  } else if (printer.evicted().has_value()) {
+    WriteError(absl::StrCat("perennial: note: the model can no longer read all of ",
+                            TurnsText(printer.evicted()->first_turn(), printer.evicted()->last_turn()), " (",
+                            CountText(finished->memory().forgotten_tokens(), "token", "tokens"), " forgotten)\n"));
+  }
+  return kExitOk;
+}
+
+}  // namespace perennial
