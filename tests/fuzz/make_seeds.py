@@ -4,7 +4,8 @@
     make_seeds.py MODEL.gguf OUT_DIR
 
 creates OUT_DIR/gguf_fuzz and OUT_DIR/hugging_face_fuzz. Needs nothing but Python. The cut keeps the real file's keys
-and the first bytes of its tensors, but narrows the network to one layer of width 64 and 64 tokens.
+and the first bytes of its tensors, but narrows the network to one layer of width 64 and 64 tokens. Without the file
+only the hand-made seeds are written.
 """
 
 import json
@@ -79,7 +80,7 @@ def size_of(dims, kind):
 
 
 def read_model(path):
-    data = pathlib.Path(path).read_bytes()
+    data = path.read_bytes()
     reader = Reader(data)
     reader.place = 8
     num_tensors, num_keys = reader.scalar("Q"), reader.scalar("Q")
@@ -140,8 +141,9 @@ def tiny_tensors(kind):
 
 
 def gguf_seeds(model):
-    yield "real", write_gguf(*cut(model))
-    yield "real_v2", write_gguf(*cut(model), version=2)
+    if model.exists():
+        yield "real", write_gguf(*cut(model))
+        yield "real_v2", write_gguf(*cut(model), version=2)
     for kind in BLOCKS:
         yield f"type_{kind}", write_gguf(tiny_keys(), tiny_tensors(kind))
     every = [(b"k%d" % kind, kind, 1) for kind in SCALARS]
@@ -217,6 +219,8 @@ def hugging_face_seeds(model):
         yield f"rope_old_{kind}", pack({**config, "rope_scaling": {"type": kind, "factor": 2, **more}}, "F16")
     mistral = {**config, "architectures": ["MistralForCausalLM"], "sliding_window": 32, "head_dim": 2}
     yield "mistral", pack(mistral, "BF16")
+    if not model.exists():
+        return
     # The real model's settings, as its converter kept them.
     keys = {name: value for name, kind, value in read_model(model)[1] if kind == STRING}
     real = {**settings, "chat_template": keys.get(b"tokenizer.chat_template", b"").decode()}
@@ -224,7 +228,7 @@ def hugging_face_seeds(model):
 
 
 def main():
-    model, out_dir = sys.argv[1], pathlib.Path(sys.argv[2])
+    model, out_dir = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
     for target, seeds in {"gguf_fuzz": gguf_seeds(model), "hugging_face_fuzz": hugging_face_seeds(model)}.items():
         (out_dir / target).mkdir(parents=True, exist_ok=True)
         for name, content in seeds:
