@@ -18,8 +18,8 @@ constexpr int64_t kQueryBlock = 128;
 
 // Keys or values of one run as float32 [kv_heads, n, head_size]; a view if they already are.
 at::Tensor ReadRows(const at::Tensor& pool_rows, const KeyRows& run) {
-  const at::Tensor rows = run.index.defined() ? pool_rows.index_select(1, run.index)
-                                              : pool_rows.narrow(1, run.first_row, run.num_rows);
+  const at::Tensor rows =
+      run.index.defined() ? pool_rows.index_select(1, run.index) : pool_rows.narrow(1, run.first_row, run.num_rows);
   return rows.to(at::kFloat);
 }
 

@@ -47,8 +47,8 @@ class RunList {
     runs_.push_back({static_cast<int32_t>(first_slot), static_cast<int32_t>(num_slots), by_place});
   }
 
-  // The window's tokens [begin, end), which lie in the ring in at most two runs. Adds their keys to `keys`, in the order
-  // of the slots.
+  // The window's tokens [begin, end), which lie in the ring in at most two runs. Adds their keys to `keys`, in the
+  // order of the slots.
   void AddWindow(const CacheShape& shape, int64_t begin, int64_t end, std::vector<Key>& keys) {
     if (begin >= end) return;
     const int32_t ring = shape.sink_tokens + shape.note_tokens;
@@ -73,8 +73,8 @@ class RunList {
 };
 
 // Leaves the mask empty where every row sees every key.
-void FillMask(const CacheShape& shape, absl::Span<const Query> queries, absl::Span<const Key> keys, int32_t layer_window,
-              std::vector<float>& mask) {
+void FillMask(const CacheShape& shape, absl::Span<const Query> queries, absl::Span<const Key> keys,
+              int32_t layer_window, std::vector<float>& mask) {
   mask.assign(queries.size() * keys.size(), 0.0f);
   bool hides = false;
   for (size_t row = 0; row < queries.size(); ++row) {

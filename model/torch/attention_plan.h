@@ -28,8 +28,9 @@ struct KeyRun {
 
 // m = number of the input's tokens ("rows").
 struct AttentionPlan {
-  std::vector<int64_t> indices;  // [m] rotation of the row's key, and of its query for the window: t; for notes the place
-  std::vector<int64_t> places;   // [m] rotation of the row's query for the head: p(t)
+  std::vector<int64_t>
+      indices;  // [m] rotation of the row's key, and of its query for the window: t; for notes the place
+  std::vector<int64_t> places;  // [m] rotation of the row's query for the head: p(t)
 
   // The keys, in the order of the score columns: the runs' slots, then the rows [first_own_row, m) of the chunk itself.
   std::vector<KeyRun> runs;

@@ -21,8 +21,8 @@ namespace perennial {
 absl::Status LoadTorchCuda() {
   // Loading it registers CUDA's kernels with the dispatcher. The handle is kept: the library stays until the end.
   if (dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL) != nullptr) return absl::OkStatus();
-  return absl::NotFoundError(absl::StrCat("CUDA is not available: ", dlerror(),
-                                          "; install libtorch's CUDA libraries, or use --device=cpu"));
+  return absl::NotFoundError(
+      absl::StrCat("CUDA is not available: ", dlerror(), "; install libtorch's CUDA libraries, or use --device=cpu"));
 }
 
 bool HasFastBfloat16() {
@@ -48,7 +48,8 @@ absl::StatusOr<c10::Device> ChooseDevice(absl::string_view device) {
     return absl::FailedPreconditionError(
         absl::StrCat("device is \"", device, "\", but no CUDA device can be used here; use --device=cpu"));
   }
-  const int64_t count = static_cast<int64_t>(at::globalContext().getAcceleratorHooksInterface(c10::kCUDA).deviceCount());
+  const int64_t count =
+      static_cast<int64_t>(at::globalContext().getAcceleratorHooksInterface(c10::kCUDA).deviceCount());
   if (index >= count) {
     return absl::FailedPreconditionError(
         absl::StrCat("device is \"", device, "\", but there are ", count, " CUDA devices"));

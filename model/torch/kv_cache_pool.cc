@@ -24,12 +24,11 @@ absl::StatusOr<std::unique_ptr<KvCachePool>> KvCachePool::Create(const SlotLayou
   const int64_t num_blocks = memory_bytes / block_bytes;
   if (num_blocks < 1) {
     return absl::InvalidArgumentError(absl::StrCat("cache memory of ", memory_bytes,
-                                                   " bytes holds no block of this model's cache: it takes ", block_bytes,
-                                                   " bytes (", kBlockSlots, " tokens)"));
+                                                   " bytes holds no block of this model's cache: it takes ",
+                                                   block_bytes, " bytes (", kBlockSlots, " tokens)"));
   }
-  at::Tensor rows =
-      at::zeros({layout.num_layers, 2, layout.num_kv_heads, num_blocks * kBlockSlots, layout.head_size},
-                at::TensorOptions(layout.dtype).device(device));
+  at::Tensor rows = at::zeros({layout.num_layers, 2, layout.num_kv_heads, num_blocks * kBlockSlots, layout.head_size},
+                              at::TensorOptions(layout.dtype).device(device));
   return absl::WrapUnique(new KvCachePool(layout, std::move(rows)));
 }
 
@@ -67,8 +66,8 @@ absl::StatusOr<std::unique_ptr<CacheBlocks>> KvCachePool::Take(int32_t num_slots
   const int64_t count = BlocksFor(num_slots);
   if (count > num_free_) {
     return absl::ResourceExhaustedError(absl::StrCat("no cache memory free: a cache of ", num_slots, " tokens takes ",
-                                                     count * block_bytes(), " bytes, ", num_free_ * block_bytes(), " of ",
-                                                     num_blocks() * block_bytes(), " are free"));
+                                                     count * block_bytes(), " bytes, ", num_free_ * block_bytes(),
+                                                     " of ", num_blocks() * block_bytes(), " are free"));
   }
   std::vector<int64_t> blocks = ChooseBlocks(count);
   for (int64_t block : blocks) {

@@ -1,6 +1,6 @@
 // The memory of all caches: allocated once, at creation, and lent out in blocks of a fixed number of slots, so that
-// sessions of different sizes cannot fragment it: any free block serves any cache. Neighbouring blocks are preferred, so
-// that a cache is normally one stretch of memory that attention reads as it lies.
+// sessions of different sizes cannot fragment it: any free block serves any cache. Neighbouring blocks are preferred,
+// so that a cache is normally one stretch of memory that attention reads as it lies.
 //
 // Engine thread only, like everything behind the ModelRunner.
 

@@ -60,7 +60,8 @@ at::Tensor LlamaNetwork::Forward(const StepTensors& step, KvCachePool& pool) con
     hidden.add_(Linear(mixed.to(dtype()), layer.attention_out));
 
     const at::Tensor gate_up = Linear(Normalize(hidden, layer.feed_forward_norm), layer.gate_up);
-    const at::Tensor activated = at::silu(gate_up.narrow(1, 0, gate_size)).mul_(gate_up.narrow(1, gate_size, gate_size));
+    const at::Tensor activated =
+        at::silu(gate_up.narrow(1, 0, gate_size)).mul_(gate_up.narrow(1, gate_size, gate_size));
     hidden.add_(Linear(activated, layer.down));
   }
   return hidden;

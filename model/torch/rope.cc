@@ -78,8 +78,8 @@ RopeFrequencies ComputeRopeFrequencies(const ModelConfig& config) {
   return result;
 }
 
-void ComputeRopeAngles(const RopeFrequencies& frequencies, absl::Span<const int64_t> positions, absl::Span<float> cosines,
-                       absl::Span<float> sines) {
+void ComputeRopeAngles(const RopeFrequencies& frequencies, absl::Span<const int64_t> positions,
+                       absl::Span<float> cosines, absl::Span<float> sines) {
   const size_t pairs = frequencies.radians_per_token.size();
   PERENNIAL_CHECK(cosines.size() == positions.size() * pairs && sines.size() == cosines.size());
   for (size_t row = 0; row < positions.size(); ++row) {

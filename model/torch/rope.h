@@ -28,8 +28,8 @@ RopeFrequencies ComputeRopeFrequencies(const ModelConfig& config);
 // Cosine and sine of `position * frequency`, times the attention factor, for one row per position.
 // REQUIRES: cosines.size() == sines.size() == positions.size() * radians_per_token.size(); both are
 // [positions, head_size / 2], row-major.
-void ComputeRopeAngles(const RopeFrequencies& frequencies, absl::Span<const int64_t> positions, absl::Span<float> cosines,
-                       absl::Span<float> sines);
+void ComputeRopeAngles(const RopeFrequencies& frequencies, absl::Span<const int64_t> positions,
+                       absl::Span<float> cosines, absl::Span<float> sines);
 
 }  // namespace perennial
 

@@ -49,9 +49,9 @@ struct CacheWrites {
 
 // T = all inputs' tokens, one below the other ("rows" of the step).
 struct StepTensors {
-  at::Tensor tokens;                       // int64 [T]
-  at::Tensor index_cosines, index_sines;   // float32 [T, 1, head_size / 2]: rotation by t (notes: by place)
-  at::Tensor place_cosines, place_sines;   // the same by p(t); undefined if no input needs it
+  at::Tensor tokens;                      // int64 [T]
+  at::Tensor index_cosines, index_sines;  // float32 [T, 1, head_size / 2]: rotation by t (notes: by place)
+  at::Tensor place_cosines, place_sines;  // the same by p(t); undefined if no input needs it
   std::vector<AttentionInput> inputs;
   CacheWrites writes_before, writes_after;  // the attention
 };

@@ -30,13 +30,13 @@ class TorchKvCache final : public KvCache {
   // Windowed tokens [intact_begin, num_tokens) are still in their slots; older ones were overwritten.
   int64_t intact_begin() const { return intact_begin_; }
 
-  // INVALID_ARGUMENT, naming the token, if these window begins break the seam's rules for the next tokens.
+  // INVALID_ARGUMENT if the next tokens' window begins, which have passed ValidateBatch, reach below intact_begin().
   absl::Status CheckWindowBegin(absl::Span<const int64_t> window_begin) const;
 
-  void Append(int64_t count);                 // `count` tokens were written
+  void Append(int64_t count);  // `count` tokens were written
   void set_num_notes(int32_t n) { num_notes_ = n; }
-  void Truncate(int64_t t);                   // REQUIRES: 0 <= t <= num_tokens()
-  void CopyState(const TorchKvCache& other);  // all but the slots' contents. REQUIRES: same shape
+  void Truncate(int64_t t);                                  // REQUIRES: 0 <= t <= num_tokens()
+  void CopyState(const TorchKvCache& other);                 // all but the slots' contents. REQUIRES: same shape
   void RestoreState(int64_t num_tokens, int32_t num_notes);  // after an import of slots
 
  private:

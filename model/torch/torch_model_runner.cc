@@ -12,7 +12,6 @@
 #include <cstddef>
 #include <limits>
 #include <new>
-#include <set>
 #include <utility>
 #include <vector>
 
@@ -71,7 +70,8 @@ class TorchModelRunner final : public ModelRunner {
 
   std::string Description() const override {
     std::string text = absl::StrCat("torch ", network_.device().str(), " ", DtypeName(network_.dtype()));
-    if (network_.device().is_cpu()) absl::StrAppend(&text, ", ", num_threads_, num_threads_ == 1 ? " thread" : " threads");
+    if (network_.device().is_cpu())
+      absl::StrAppend(&text, ", ", num_threads_, num_threads_ == 1 ? " thread" : " threads");
     return text;
   }
 
@@ -158,12 +158,12 @@ class TorchModelRunner final : public ModelRunner {
       if (num_slots > 0) {
         const SlotLayout& layout = pool_->layout();
         // from_blob wants a mutable pointer; the bytes are only read. The device's copy is aligned, they may not be.
-        at::Tensor source = at::from_blob(const_cast<std::byte*>(bytes.data()), {static_cast<int64_t>(bytes.size())},
-                                          at::kByte)
-                                .to(at::TensorOptions(at::kByte).device(network_.device()), /*non_blocking=*/false,
-                                    /*copy=*/true)
-                                .view(layout.dtype)
-                                .view({layout.num_layers, 2, layout.num_kv_heads, num_slots, layout.head_size});
+        at::Tensor source =
+            at::from_blob(const_cast<std::byte*>(bytes.data()), {static_cast<int64_t>(bytes.size())}, at::kByte)
+                .to(at::TensorOptions(at::kByte).device(network_.device()), /*non_blocking=*/false,
+                    /*copy=*/true)
+                .view(layout.dtype)
+                .view({layout.num_layers, 2, layout.num_kv_heads, num_slots, layout.head_size});
         at::Tensor rows = pool_->rows();
         rows.index_copy_(3, (*own)->blocks().RowIndex(first_slot, num_slots), source);
       }
@@ -184,8 +184,8 @@ class TorchModelRunner final : public ModelRunner {
     absl::Status valid = ValidateCacheShape(shape, std::numeric_limits<int32_t>::max());
     if (!valid.ok()) return valid;
     if (!allow_untrained_length_ && shape.capacity() > limits_.trained_tokens) {
-      return absl::InvalidArgumentError(absl::StrCat("cache of ", shape.capacity(), " tokens; the model was trained for ",
-                                                     limits_.trained_tokens,
+      return absl::InvalidArgumentError(absl::StrCat("cache of ", shape.capacity(),
+                                                     " tokens; the model was trained for ", limits_.trained_tokens,
                                                      " (allow_untrained_length accepts more)"));
     }
     return ValidateCacheShape(shape, limits_.max_cache_tokens);
@@ -205,51 +205,19 @@ class TorchModelRunner final : public ModelRunner {
     return absl::OkStatus();
   }
 
+  // What ValidateBatch leaves to the runner: whose cache it is, and what was overwritten in it.
   absl::Status CheckBatch(absl::Span<const StepInput> batch) const {
-    std::set<const KvCache*> seen;
-    int64_t rows = 0;
-    for (size_t i = 0; i < batch.size(); ++i) {
-      absl::Status valid = CheckInput(batch[i]);
-      if (valid.ok() && !seen.insert(batch[i].cache).second) {
-        valid = absl::InvalidArgumentError("its cache occurs twice in the batch");
+    absl::Status valid = ValidateBatch(batch, limits_);
+    for (size_t i = 0; valid.ok() && i < batch.size(); ++i) {
+      auto own = Own(*batch[i].cache);
+      valid = own.ok() ? (*own)->CheckWindowBegin(batch[i].window_begin) : own.status();
+      if (valid.ok() && batch[i].cache->num_tokens() > kMaxPosition) {
+        valid =
+            absl::InvalidArgumentError(absl::StrCat("the stream has reached its limit of ", kMaxPosition, " tokens"));
       }
-      rows += static_cast<int64_t>(batch[i].tokens.size());
-      if (valid.ok() && rows > limits_.max_tokens_per_step) {
-        valid = absl::InvalidArgumentError(
-            absl::StrCat("the batch has more than max_tokens_per_step (", limits_.max_tokens_per_step, ") tokens"));
-      }
-      if (!valid.ok()) return absl::InvalidArgumentError(absl::StrCat("step input ", i, ": ", valid.message()));
+      if (!valid.ok()) valid = absl::InvalidArgumentError(absl::StrCat("input ", i, ": ", valid.message()));
     }
-    return absl::OkStatus();
-  }
-
-  absl::Status CheckInput(const StepInput& input) const {
-    if (input.cache == nullptr) return absl::InvalidArgumentError("no cache");
-    auto own = Own(*input.cache);
-    if (!own.ok()) return own.status();
-    for (TokenId token : input.tokens) {
-      if (token < 0 || token >= limits_.vocab_size) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("token id ", token, "; it must be 0 … ", limits_.vocab_size - 1));
-      }
-    }
-    if (input.part == Part::kNotes) {
-      if (!input.window_begin.empty()) return absl::InvalidArgumentError("notes have no window_begin");
-      if (input.tokens.size() > static_cast<size_t>(input.cache->shape().note_tokens)) {
-        return absl::InvalidArgumentError(absl::StrCat(input.tokens.size(), " note tokens; the cache has a budget of ",
-                                                       input.cache->shape().note_tokens));
-      }
-      return absl::OkStatus();
-    }
-    if (input.tokens.empty()) return absl::InvalidArgumentError("no tokens");
-    if (input.window_begin.size() != input.tokens.size()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(input.window_begin.size(), " window_begin for ", input.tokens.size(), " tokens"));
-    }
-    if (input.cache->num_tokens() > kMaxPosition) {
-      return absl::InvalidArgumentError(absl::StrCat("the stream has reached its limit of ", kMaxPosition, " tokens"));
-    }
-    return (*own)->CheckWindowBegin(input.window_begin);
+    return valid;
   }
 
   absl::Status RunStep(absl::Span<const StepInput> batch, StepOutput& output) {
@@ -275,8 +243,8 @@ class TorchModelRunner final : public ModelRunner {
       if (!logit_rows.empty()) {
         const at::Tensor index = at::tensor(logit_rows, at::kLong).to(network_.device());
         const bool all = static_cast<int64_t>(logit_rows.size()) == num_rows;
-        at::Tensor target = at::from_blob(
-            output.logits.data(), {static_cast<int64_t>(logit_rows.size()), limits_.vocab_size}, at::kFloat);
+        at::Tensor target = at::from_blob(output.logits.data(),
+                                          {static_cast<int64_t>(logit_rows.size()), limits_.vocab_size}, at::kFloat);
         target.copy_(network_.Logits(all ? hidden : hidden.index_select(0, index)));
       }
     }
@@ -332,8 +300,8 @@ RunnerLimits MakeLimits(const ModelConfig& config, const KvCachePool& pool, cons
   limits.vocab_size = config.vocab_size;
   limits.max_tokens_per_step = options.max_tokens_per_step;
   limits.trained_tokens = static_cast<int32_t>(std::min(config.trained_tokens, kMaxInt));
-  limits.max_cache_tokens = static_cast<int32_t>(
-      std::min(options.allow_untrained_length ? kMaxInt : int64_t{limits.trained_tokens}, std::min(pool_tokens, kMaxInt)));
+  limits.max_cache_tokens = static_cast<int32_t>(std::min(
+      options.allow_untrained_length ? kMaxInt : int64_t{limits.trained_tokens}, std::min(pool_tokens, kMaxInt)));
   limits.cache_bytes_per_token = pool.layout().slot_bytes();
   limits.cache_memory_bytes = pool.num_blocks() * pool.block_bytes();
   return limits;

@@ -20,8 +20,8 @@ namespace perennial {
 struct TorchOptions {
   std::string device = "cpu";  // "cpu", "cuda" (the first GPU) or "cuda:N"
 
-  // Type of linear layers and caches: "float32", "bfloat16", "float16" (CUDA only), or "auto": bfloat16 on CUDA and where
-  // the processor multiplies it in hardware (AMX or AVX512-BF16), else float32.
+  // Type of linear layers and caches: "float32", "bfloat16", "float16" (CUDA only), or "auto": bfloat16 on CUDA and
+  // where the processor multiplies it in hardware (AMX or AVX512-BF16), else float32.
   std::string dtype = "auto";
 
   int64_t cache_memory_bytes = int64_t{2} << 30;  // allocated once, for all caches together
@@ -35,7 +35,8 @@ struct TorchOptions {
 };
 
 // Makes CUDA available if libtorch's CUDA library can be loaded. Call it first in main, before anything uses torch, and
-// only if a CUDA device is asked for. NOT_FOUND with the loader's reason if it cannot be loaded; nothing is changed then.
+// only if a CUDA device is asked for. NOT_FOUND with the loader's reason if it cannot be loaded; nothing is changed
+// then.
 absl::Status LoadTorchCuda();
 
 // Loads the weights and allocates the cache memory. The checkpoint is not needed afterwards.

@@ -35,9 +35,9 @@ class WeightLoader {
     }
     tensor = tensor.to(dtype);
     if (!at::isfinite(tensor).all().item<bool>()) {
-      return absl::InvalidArgumentError(absl::StrCat(checkpoint_.path(), ": tensor ", view->name, " (",
-                                                     TensorTypeName(view->type), ") holds NaN or infinite values as ",
-                                                     c10::toString(dtype), "; the file is damaged or needs a wider type"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          checkpoint_.path(), ": tensor ", view->name, " (", TensorTypeName(view->type),
+          ") holds NaN or infinite values as ", c10::toString(dtype), "; the file is damaged or needs a wider type"));
     }
     return tensor.to(device_);
   }
@@ -83,8 +83,7 @@ class WeightLoader {
                                        {attention + "v_proj", key_rows}},
                                       config_.hidden_size, config_.attention_bias);
     if (!query_key_value.ok()) return query_key_value.status();
-    auto attention_out =
-        LoadLinear({{attention + "o_proj", config_.hidden_size}}, query_rows, config_.attention_bias);
+    auto attention_out = LoadLinear({{attention + "o_proj", config_.hidden_size}}, query_rows, config_.attention_bias);
     if (!attention_out.ok()) return attention_out.status();
     auto feed_forward_norm = LoadNorm(absl::StrCat(layer, "post_attention_layernorm.weight"));
     if (!feed_forward_norm.ok()) return feed_forward_norm.status();
