@@ -95,7 +95,7 @@ std::optional<ActiveTurn::End> ActiveTurn::AcceptToken(TokenId token, absl::Time
   PERENNIAL_CHECK(num_fed_ == to_feed_.size());
   if (!committed_) {
     committed_ = true;
-    session_->unfed.clear();
+    session_->unfed = std::vector<TokenId>();  // a long opening's memory goes too
     first_token_at_ = now;
     timing_.first_token = now - submitted_.submitted;
   }

@@ -82,14 +82,16 @@ class Engine {
   using Done = std::function<void(absl::StatusOr<T>)>;
 
   // ---- Any thread. Each returns at once; `done` is called exactly once, on the engine thread (or, when the inbox is
-  // full or the engine stopped, on the caller's before the call returns). ----
+  // full or the engine stopped, on the caller's before the call returns). The inbox holds max_waiting_turns turns and
+  // as many other calls; what comes on top is refused with QUEUE_FULL. No lock is held while `done` runs: it may call
+  // the engine again, but not Stop. ----
 
   // INVALID_FIELD, NO_FREE_CACHE, SHUTTING_DOWN.
   virtual void CreateSession(SessionSpec spec, Done<SessionInfo> done) = 0;
   virtual void GetSession(std::string id, Done<SessionInfo> done) = 0;
   virtual void UpdateSession(std::string id, SessionUpdate update, Done<SessionInfo> done) = 0;
   virtual void ListSessions(ListSpec spec, Done<SessionPage> done) = 0;
-  // Cancels what runs or waits in the session, then forgets it. Returns its last state.
+  // Cancels what runs or waits in the session, then forgets it. Returns its last state. It is not found from then on.
   virtual void DeleteSession(std::string id, Done<SessionInfo> done) = 0;
 
   // Submits a turn. `sink` gets its events and exactly one OnFinish, possibly before this returns.
@@ -107,7 +109,8 @@ class Engine {
 
   // Starts the engine thread. Call at most once, and not together with RunOnce.
   virtual void Start() = 0;
-  // Ends and joins the engine thread; what is left ends with SHUTTING_DOWN. Idempotent.
+  // Ends and joins the engine thread; what is left ends with SHUTTING_DOWN, on the caller's thread. Sessions stay until
+  // the engine goes. Idempotent. Never from a callback: it would wait for itself.
   virtual void Stop() = 0;
 
   // ---- Without Start: tests and simulations drive the engine themselves, from one thread. ----

@@ -26,20 +26,21 @@ struct EngineStats {
   int64_t max_waiting_turns = 0;
   int64_t running_turns = 0;
   int64_t paused_turns = 0;  // of the running: the client does not read
-  int64_t turns_started = 0;
+  // turns_started = running + finished + failed + the cancelled ones that had been admitted.
+  int64_t turns_started = 0;    // admitted
   int64_t turns_finished = 0;   // with an OK status
   int64_t turns_cancelled = 0;  // cancel, disconnect, deadline
-  int64_t turns_failed = 0;
-  int64_t turns_rejected = 0;  // never admitted: queue full, no cache, draining
+  int64_t turns_failed = 0;     // admitted, and ended by MODEL_FAILURE, SLOW_READER or SHUTTING_DOWN
+  int64_t turns_rejected = 0;   // never admitted: bad field, no session, queue full, no cache, draining
 
   // Tokens.
-  int64_t prefill_tokens = 0;
-  int64_t generated_tokens = 0;
-  int64_t evicted_tokens = 0;
+  int64_t prefill_tokens = 0;    // prompts: unfed and own tokens
+  int64_t generated_tokens = 0;  // sampled, end tokens included
+  int64_t evicted_tokens = 0;    // left a window
 
   // Steps.
   int64_t steps = 0;
-  int64_t step_tokens = 0;    // sum over steps
+  int64_t step_tokens = 0;    // sum over steps that did not fail
   int64_t step_sessions = 0;  // sum over steps: mean batch size = step_sessions / steps
   absl::Duration step_time;   // sum over steps
   absl::Duration last_step_time;

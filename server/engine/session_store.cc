@@ -48,8 +48,9 @@ void SessionStore::Remove(LiveSession* session) {
 
 void SessionStore::UpdateExpiry(LiveSession* session, absl::Time now) {
   expiries_.erase({session->expires, session});
-  session->expires = session->busy() ? absl::InfiniteFuture() : now + session->idle_timeout;
-  if (!session->busy()) expiries_.insert({session->expires, session});
+  const bool idle = !session->busy() && !session->deleted;
+  session->expires = idle ? now + session->idle_timeout : absl::InfiniteFuture();
+  if (idle) expiries_.insert({session->expires, session});
 }
 
 LiveSession* SessionStore::NextExpired(absl::Time now) const {

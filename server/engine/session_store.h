@@ -38,7 +38,8 @@ class SessionStore {
   // Forgets the session and gives its cache back. REQUIRES: !session->busy().
   void Remove(LiveSession* session);
 
-  // Says that the session has become busy, or idle (its idle time starts now), or that its idle_timeout has changed.
+  // Says that the session has become busy, or idle (its idle time starts now), or was deleted, or that its idle_timeout
+  // has changed.
   void UpdateExpiry(LiveSession* session, absl::Time now);
 
   // A session that has expired by `now`, or nullptr.

@@ -105,7 +105,12 @@ struct TurnResult {
 
 // Where a turn's output goes. The engine calls it on its own thread, one call at a time, never after OnFinish; the
 // calls must return at once. The engine does not own it: it must live until OnFinish has returned, which is called
-// exactly once for every submitted turn.
+// exactly once for every submitted turn (on the caller's thread, inside Submit, where the engine takes no turn: its
+// inbox is full or it was stopped).
+//
+// No lock is held during a call: a sink may call the engine back (Wake, Submit, CreateSession, …; not Stop), and may be
+// destroyed by its own OnFinish. While a client takes nothing (ReadyForMore), no more deltas, queue positions or
+// heartbeats come; `started`, `go_away` and the last delta may.
 class TurnSink {
  public:
   virtual ~TurnSink() = default;

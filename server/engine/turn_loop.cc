@@ -76,6 +76,7 @@ void TurnLoop::TakeCall(DeleteSessionCall call) {
   LiveSession* session = sessions_.Find(call.id);
   if (session == nullptr) return call.done(NoSuchSession());
   session->deleted = true;
+  sessions_.UpdateExpiry(session, clock_->Now());
   deletions_.push_back({session, std::move(call.done)});
 }
 

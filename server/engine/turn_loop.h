@@ -68,7 +68,9 @@ class TurnLoop {
   };
   struct SteppedTurn {
     ActiveTurn* turn;
-    bool samples;
+    int32_t tokens;  // fed
+    bool prefill;    // of its prompt
+    bool samples;    // the last one's logits give the next sampled token
   };
 
   // Take, by kind.

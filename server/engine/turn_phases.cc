@@ -22,12 +22,6 @@ bool TurnLoop::Reap() {
 bool TurnLoop::ReapExpiredSessions(absl::Time now) {
   bool worked = false;
   while (LiveSession* session = sessions_.NextExpired(now)) {
-    if (session->deleted) {
-      // ReapDeletedSessions answers whoever deleted it: it only must not be found here again.
-      session->idle_timeout = absl::InfiniteDuration();
-      sessions_.UpdateExpiry(session, now);
-      continue;
-    }
     sessions_.Remove(session);
     ++stats_.sessions_expired;
     worked = true;
@@ -59,7 +53,12 @@ bool TurnLoop::ReapWaitingTurns(absl::Time now) {
   bool worked = false;
   queue_.RemoveIf([&](const TurnQueue::WaitingTurn& waiting) { return WhyEnd(waiting.turn, waiting.session, now); },
                   [&](TurnQueue::WaitingTurn waiting, absl::Status why) {
-                    sessions_.UpdateExpiry(waiting.session, now);
+                    LiveSession* session = waiting.session;
+                    sessions_.UpdateExpiry(session, now);
+                    if (session->ephemeral && !session->deleted) {
+                      sessions_.Remove(session);
+                      ++stats_.sessions_deleted;
+                    }
                     Reject(std::move(waiting.turn), std::move(why), now);
                     worked = true;
                   });
@@ -69,7 +68,6 @@ bool TurnLoop::ReapWaitingTurns(absl::Time now) {
 bool TurnLoop::ReapDeletedSessions(absl::Time now) {
   const std::vector<Deletion> deletions = std::exchange(deletions_, {});
   for (const Deletion& deletion : deletions) {
-    // An ephemeral session may have gone with its turn: SendResult left it to us.
     const SessionInfo last = deletion.session->Describe(now);
     sessions_.Remove(deletion.session);
     ++stats_.sessions_deleted;
@@ -163,16 +161,13 @@ bool TurnLoop::AdmitWaiting(absl::Time now) {
 void TurnLoop::Reject(SubmittedTurn turn, absl::Status status, absl::Time now) {
   const bool cancelled = absl::IsCancelled(status) || absl::IsDeadlineExceeded(status);
   ++(cancelled ? stats_.turns_cancelled : stats_.turns_rejected);
-  LiveSession* session = sessions_.Find(turn.spec.session_id);
-  if (session != nullptr && session->ephemeral && !session->busy()) {
-    sessions_.Remove(session);
-    ++stats_.sessions_deleted;
-  }
   RejectTurn(std::move(turn), std::move(status), now);
 }
 
 void TurnLoop::EndEarly(ActiveTurn& turn, absl::Status status, absl::Time now) {
+  const int64_t evicted_before = turn.usage().evicted_tokens;
   TurnResult result = turn.EndEarly(std::move(status), *model_.runner, now);
+  stats_.evicted_tokens += result.usage.evicted_tokens - evicted_before;
   SendResult(turn, std::move(result), now);
 }
 
@@ -192,10 +187,12 @@ void TurnLoop::SendResult(ActiveTurn& turn, TurnResult result, absl::Time now) {
   } else {
     ++stats_.turns_failed;
   }
-  if (ReasonOf(result.status) == ErrorReason::kModelFailure) {
+  if (session->deleted) {
+    // ReapDeletedSessions forgets it, when its waiting turns have ended too.
+  } else if (ReasonOf(result.status) == ErrorReason::kModelFailure) {
     ForgetSession(session, result.status, now);
     ++stats_.sessions_failed;
-  } else if (session->ephemeral && !session->deleted) {
+  } else if (session->ephemeral) {
     ForgetSession(session, absl::CancelledError("the session was deleted"), now);
     ++stats_.sessions_deleted;
   }
@@ -206,8 +203,7 @@ void TurnLoop::ForgetSession(LiveSession* session, const absl::Status& status, a
   queue_.RemoveIf(
       [&](const TurnQueue::WaitingTurn& waiting) { return waiting.session == session ? status : absl::OkStatus(); },
       [&](TurnQueue::WaitingTurn waiting, absl::Status why) { Reject(std::move(waiting.turn), std::move(why), now); });
-  // A deletion under way removes it itself, after it has answered.
-  if (!session->deleted) sessions_.Remove(session);
+  sessions_.Remove(session);
 }
 
 void TurnLoop::RemoveEndedTurns() {

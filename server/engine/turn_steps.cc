@@ -18,7 +18,6 @@ bool TurnLoop::Step() {
   if (plan.empty()) return false;
 
   ++stats_.steps;
-  int64_t step_tokens = 0;
   std::vector<StepInput> batch;
   batch.reserve(plan.size());
   for (const TurnShare& share : plan) {
@@ -29,14 +28,11 @@ bool TurnLoop::Step() {
                      .tokens = chunk.tokens,
                      .window_begin = chunk.window_begin,
                      .rows = chunk.samples ? LogitRows::kLast : LogitRows::kNone});
-    stepped_.push_back({&turn, chunk.samples});
-    step_tokens += share.tokens;
-    if (!turn.decoding()) stats_.prefill_tokens += share.tokens;
+    stepped_.push_back({&turn, share.tokens, !turn.decoding(), chunk.samples});
   }
   const absl::Time begin = clock_->Now();
   step_status_ = model_.runner->Step(batch, step_output_);
   const absl::Duration took = clock_->Now() - begin;
-  stats_.step_tokens += step_tokens;
   stats_.step_sessions += static_cast<int64_t>(plan.size());
   stats_.step_time += took;
   stats_.last_step_time = took;
@@ -63,6 +59,8 @@ bool TurnLoop::Apply() {
 void TurnLoop::ApplyToTurn(const SteppedTurn& stepped, size_t input, absl::Time now) {
   ActiveTurn& turn = *stepped.turn;
   turn.EndChunk(now);
+  stats_.step_tokens += stepped.tokens;
+  if (stepped.prefill) stats_.prefill_tokens += stepped.tokens;
   if (!stepped.samples) return;
   const TokenId token = turn.Sample(step_output_.Row(input), recent_);
   if (token == kNoToken) {

@@ -1,0 +1,86 @@
+#include "tests/server/engine/reply_oracle.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "model/check.h"
+#include "model/sampler.h"
+
+namespace perennial {
+
+ReplyOracle::ReplyOracle(const FakeScript& script, const SessionSpec& spec, std::vector<TokenId> end_tokens,
+                         std::vector<TokenId> reply_end)
+    : runner_(FakeOptions{.script = script, .before_step = {}}),
+      shape_(spec.shape),
+      end_tokens_(std::move(end_tokens)),
+      reply_end_(std::move(reply_end)),
+      cache_(*runner_.NewCache(spec.shape)),
+      stream_(spec.opening),
+      oldest_row_(spec.shape.sink_tokens) {}
+
+absl::Span<const float> ReplyOracle::Feed(const std::vector<TokenId>& stream, int64_t index) {
+  const int64_t sinks = shape_.sink_tokens;
+  const int64_t window_begin = index < sinks ? sinks : std::max({sinks, index - shape_.window_tokens + 1, oldest_row_});
+  const StepInput input = {.cache = cache_.get(),
+                           .part = Part::kStream,
+                           .tokens = absl::MakeConstSpan(stream).subspan(static_cast<size_t>(index), 1),
+                           .window_begin = absl::MakeConstSpan(&window_begin, 1),
+                           .rows = LogitRows::kLast};
+  const absl::Status status = runner_.Step(absl::MakeConstSpan(&input, 1), output_);
+  PERENNIAL_CHECK(status.ok());
+  return output_.Row(0);
+}
+
+ReplyOracle::Reply ReplyOracle::Say(const TurnSpec& turn, int64_t cut_after) {
+  const std::vector<TokenId>& own =
+      num_turns_ == 0 && turn.tokens_if_first.has_value() ? *turn.tokens_if_first : turn.tokens;
+  ++num_turns_;
+  stream_.insert(stream_.end(), own.begin(), own.end());
+  Sampler sampler(turn.sampling);
+  Reply reply;
+  while (true) {
+    absl::Span<const float> logits;
+    while (num_fed_ < stream_tokens()) logits = Feed(stream_, num_fed_++);
+    const TokenId token =
+        sampler.Sample(logits, stream_, turn.ignore_end_of_turn ? end_tokens_ : std::vector<TokenId>());
+    ++reply.generated;
+    if (std::find(end_tokens_.begin(), end_tokens_.end(), token) != end_tokens_.end()) {
+      reply.reason = FinishReason::kEndOfTurn;
+      break;
+    }
+    stream_.push_back(token);
+    if (token < 128) reply.text.push_back(static_cast<char>(token));
+    if (!turn.stop_strings.empty() && reply.text.find(turn.stop_strings[0]) != std::string::npos) {
+      reply.text.resize(reply.text.find(turn.stop_strings[0]));
+      reply.reason = FinishReason::kStop;
+      break;
+    }
+    if (reply.generated == turn.max_tokens) {
+      reply.reason = FinishReason::kMaxTokens;
+      break;
+    }
+    if (reply.generated == cut_after) {
+      reply.cut = true;
+      break;
+    }
+  }
+  stream_.insert(stream_.end(), reply_end_.begin(), reply_end_.end());
+  return reply;
+}
+
+void ReplyOracle::Undo(const TurnSpec& turn, int64_t fed) {
+  const std::vector<TokenId>& own =
+      num_turns_ == 0 && turn.tokens_if_first.has_value() ? *turn.tokens_if_first : turn.tokens;
+  std::vector<TokenId> stream = stream_;
+  stream.insert(stream.end(), own.begin(), own.end());
+  const int64_t back_to = num_fed_;
+  for (int64_t i = 0; i < fed; ++i) Feed(stream, back_to + i);
+  PERENNIAL_CHECK(runner_.Truncate(*cache_, back_to).ok());
+  if (back_to <= shape_.sink_tokens) {
+    oldest_row_ = shape_.sink_tokens;
+  } else if (fed > 0) {
+    oldest_row_ = std::max(oldest_row_, std::min(back_to, back_to + fed - shape_.window_tokens));
+  }
+}
+
+}  // namespace perennial

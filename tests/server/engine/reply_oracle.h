@@ -1,0 +1,59 @@
+// What a session must say, computed without the engine: one token at a time, on a fake runner of its own, with b(t)
+// from design section 2 in one line. No batches, chunks, queues or other sessions; so the engine's replies may not
+// depend on them either.
+
+#ifndef PERENNIAL_TESTS_SERVER_ENGINE_REPLY_ORACLE_H_
+#define PERENNIAL_TESTS_SERVER_ENGINE_REPLY_ORACLE_H_
+
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "server/engine/turn.h"
+#include "tests/fake_model_runner.h"
+
+namespace perennial {
+
+class ReplyOracle {
+ public:
+  struct Reply {
+    std::string text;
+    FinishReason reason = FinishReason::kEndOfTurn;
+    int64_t generated = 0;
+    bool cut = false;  // by `cut_after`
+  };
+
+  // A session: token-wise eviction, `spec.opening` not yet fed.
+  ReplyOracle(const FakeScript& script, const SessionSpec& spec, std::vector<TokenId> end_tokens,
+              std::vector<TokenId> reply_end);
+
+  // The reply to `turn`, cut after `cut_after` sampled tokens (a cancel there). Handles at most one stop string.
+  Reply Say(const TurnSpec& turn, int64_t cut_after = std::numeric_limits<int64_t>::max());
+
+  // `turn` was undone after `fed` of the tokens that it had to feed.
+  void Undo(const TurnSpec& turn, int64_t fed);
+
+  // Tokens in the stream, fed and unfed.
+  int64_t stream_tokens() const { return static_cast<int64_t>(stream_.size()); }
+
+ private:
+  // Feeds token number `index` of `stream` and returns its logits.
+  absl::Span<const float> Feed(const std::vector<TokenId>& stream, int64_t index);
+
+  FakeModelRunner runner_;
+  const CacheShape shape_;
+  const std::vector<TokenId> end_tokens_;
+  const std::vector<TokenId> reply_end_;
+  std::unique_ptr<KvCache> cache_;
+  std::vector<TokenId> stream_;  // all of it, from the start
+  int64_t num_fed_ = 0;
+  int64_t num_turns_ = 0;
+  int64_t oldest_row_;  // windowed tokens before it were overwritten by a turn that was undone
+  StepOutput output_;
+};
+
+}  // namespace perennial
+
+#endif  // PERENNIAL_TESTS_SERVER_ENGINE_REPLY_ORACLE_H_
