@@ -1,0 +1,126 @@
+#include "server/chat_request.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+
+namespace perennial {
+namespace {
+
+absl::StatusOr<SamplingParams> CheckSampling(const v1::Sampling& request, const RequestRules& rules, uint64_t seed) {
+  SamplingParams sampling = rules.sampling;
+  if (request.has_temperature()) sampling.temperature = request.temperature();
+  if (request.has_top_k()) sampling.top_k = request.top_k();
+  if (request.has_top_p()) sampling.top_p = request.top_p();
+  if (request.has_min_p()) sampling.min_p = request.min_p();
+  if (request.has_repetition_penalty()) sampling.repetition_penalty = request.repetition_penalty();
+  if (request.has_repetition_window()) sampling.repetition_window = request.repetition_window();
+  sampling.seed = request.has_seed() ? request.seed() : seed;
+  // Its messages begin with the field's path.
+  if (absl::Status status = ValidateSamplingParams(sampling); !status.ok()) return status;
+  return sampling;
+}
+
+absl::StatusOr<int64_t> CheckMaxTokens(const v1::ChatRequest& request, const RequestRules& rules) {
+  if (!request.has_max_tokens()) return rules.max_tokens;
+  const int64_t tokens = request.max_tokens();
+  const int64_t most = rules.options.engine.max_generated_tokens;
+  if (tokens == 0 && !request.ignore_end_of_turn()) {
+    return FieldError("max_tokens", "0 (until the client leaves) needs ignore_end_of_turn");
+  }
+  if (tokens < 0 || tokens > most) {
+    return FieldError("max_tokens", absl::StrCat(tokens, " is not in 0 … ", most, " (max_generated_tokens)"));
+  }
+  return tokens;
+}
+
+absl::StatusOr<std::vector<std::string>> CheckStop(const v1::ChatRequest& request, const RequestRules& rules) {
+  const EngineOptions& limits = rules.options.engine;
+  if (request.stop_size() > limits.max_stop_strings) {
+    return FieldError("stop", absl::StrCat(request.stop_size(), " stop strings are more than ", limits.max_stop_strings,
+                                           " (max_stop_strings)"));
+  }
+  for (int i = 0; i < request.stop_size(); ++i) {
+    const size_t bytes = request.stop(i).size();
+    if (bytes == 0 || bytes > static_cast<size_t>(limits.max_stop_string_bytes)) {
+      return FieldError(absl::StrCat("stop[", i, "]"), absl::StrCat(bytes, " bytes are not in 1 … ",
+                                                                    limits.max_stop_string_bytes,
+                                                                    " (max_stop_string_bytes)"));
+    }
+  }
+  return std::vector<std::string>(request.stop().begin(), request.stop().end());
+}
+
+}  // namespace
+
+absl::StatusOr<CheckedChat> CheckChat(const v1::ChatRequest& request, const RequestRules& rules, uint64_t seed) {
+  CheckedChat chat;
+  if (request.message().empty()) return FieldError("message", "is empty");
+  chat.text_bytes = static_cast<int64_t>(request.message().size());
+  if (chat.text_bytes > rules.options.max_text_bytes) {
+    return FieldError("message", absl::StrCat(chat.text_bytes, " bytes are more than ", rules.options.max_text_bytes,
+                                              " (max_text_bytes)"));
+  }
+  chat.message = request.message();
+
+  if (request.session_id().empty()) {
+    absl::StatusOr<CheckedSession> session = CheckSessionConfig(request.config(), rules);
+    if (!session.ok()) return session.status();
+    chat.text_bytes += session->text_bytes;
+    if (chat.text_bytes > rules.options.max_text_bytes) {
+      return FieldError("message", absl::StrCat("with the history it has ", chat.text_bytes, " bytes, more than ",
+                                                rules.options.max_text_bytes, " (max_text_bytes)"));
+    }
+    chat.session = *std::move(session);
+  } else {
+    if (request.has_config()) return FieldError("config", "is allowed only without session_id");
+    chat.turn.session_id = request.session_id();
+  }
+
+  absl::StatusOr<SamplingParams> sampling = CheckSampling(request.sampling(), rules, seed);
+  if (!sampling.ok()) return sampling.status();
+  chat.turn.sampling = *sampling;
+  absl::StatusOr<int64_t> max_tokens = CheckMaxTokens(request, rules);
+  if (!max_tokens.ok()) return max_tokens.status();
+  chat.turn.max_tokens = *max_tokens;
+  chat.turn.ignore_end_of_turn = request.ignore_end_of_turn();
+  absl::StatusOr<std::vector<std::string>> stop = CheckStop(request, rules);
+  if (!stop.ok()) return stop.status();
+  chat.turn.stop_strings = *std::move(stop);
+
+  switch (request.if_busy()) {
+    case v1::IF_BUSY_UNSPECIFIED:
+    case v1::IF_BUSY_WAIT:
+      break;
+    case v1::IF_BUSY_REJECT:
+      chat.turn.reject_if_busy = true;
+      break;
+    default:
+      return FieldError("if_busy",
+                        absl::StrCat(static_cast<int>(request.if_busy()), " is not a value that this server knows"));
+  }
+  return chat;
+}
+
+absl::StatusOr<TurnSpec> RenderChat(const PromptRenderer& renderer, const RequestRules& rules, CheckedChat chat) {
+  absl::StatusOr<UserTurn> user_turn = renderer.Turn(chat.message);
+  if (!user_turn.ok()) return InField("message", user_turn.status());
+  const int32_t most = rules.options.engine.max_prompt_tokens;
+  const size_t tokens = user_turn->tokens_if_first.has_value()
+                            ? std::max(user_turn->tokens.size(), user_turn->tokens_if_first->size())
+                            : user_turn->tokens.size();
+  if (tokens > static_cast<size_t>(most)) {
+    return FieldError("message", absl::StrCat(tokens, " tokens are more than ", most, " (max_prompt_tokens)"));
+  }
+  chat.turn.tokens = std::move(user_turn->tokens);
+  chat.turn.tokens_if_first = std::move(user_turn->tokens_if_first);
+  if (chat.session.has_value()) {
+    if (absl::Status status = RenderOpening(renderer, rules, *chat.session); !status.ok()) return status;
+    chat.turn.ephemeral = std::move(chat.session->spec);
+  }
+  return std::move(chat.turn);
+}
+
+}  // namespace perennial

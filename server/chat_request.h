@@ -1,0 +1,36 @@
+// A Chat request: checked, filled up with defaults, and turned into the engine's TurnSpec. In two parts, because reading
+// fields is quick and tokenizing texts may not be: CheckChat on the gRPC thread, RenderChat where TextWorker says.
+
+#ifndef PERENNIAL_SERVER_CHAT_REQUEST_H_
+#define PERENNIAL_SERVER_CHAT_REQUEST_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "perennial/v1/chat_service.pb.h"
+#include "server/engine/turn.h"
+#include "server/prompt_renderer.h"
+#include "server/request_rules.h"
+#include "server/session_request.h"
+
+namespace perennial {
+
+struct CheckedChat {
+  TurnSpec turn;                          // without tokens and ephemeral session until RenderChat; without deadline
+  std::string message;                    // the user's text
+  std::optional<CheckedSession> session;  // the session that ends with the call; none if a session id was given
+  int64_t text_bytes = 0;                 // of all texts
+};
+
+// INVALID_FIELD for the first bad field. `seed` is used where the request has none.
+absl::StatusOr<CheckedChat> CheckChat(const v1::ChatRequest& request, const RequestRules& rules, uint64_t seed);
+
+// Fills in the turn's tokens and, where there is one, the session with its opening. INVALID_FIELD.
+absl::StatusOr<TurnSpec> RenderChat(const PromptRenderer& renderer, const RequestRules& rules, CheckedChat chat);
+
+}  // namespace perennial
+
+#endif  // PERENNIAL_SERVER_CHAT_REQUEST_H_

@@ -1,0 +1,180 @@
+#include "server/session_request.h"
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "server/to_proto.h"
+
+namespace perennial {
+namespace {
+
+constexpr size_t kMaxRouteBytes = 64;
+constexpr int32_t kDefaultPageSize = 100;
+
+absl::StatusOr<CacheShape> CheckShape(const v1::SessionConfig& config, const RequestRules& rules) {
+  const int32_t most = rules.runner.max_cache_tokens;
+  const int32_t cache_tokens = config.has_cache_tokens() ? config.cache_tokens() : rules.options.cache_tokens;
+  if (cache_tokens < 1 || cache_tokens > most) {
+    return FieldError("config.cache_tokens", absl::StrCat(cache_tokens, " is not in 1 … ", most, " (max_cache_tokens)"));
+  }
+  const int32_t sink_tokens =
+      config.has_sink_tokens() ? config.sink_tokens() : std::min(rules.options.sink_tokens, cache_tokens - 1);
+  if (sink_tokens < 0 || sink_tokens > cache_tokens - 1) {
+    return FieldError("config.sink_tokens",
+                      absl::StrCat(sink_tokens, " is not in 0 … ", cache_tokens - 1, " (cache_tokens - 1)"));
+  }
+  return CacheShape{.sink_tokens = sink_tokens, .note_tokens = 0, .window_tokens = cache_tokens - sink_tokens};
+}
+
+absl::StatusOr<absl::Duration> CheckIdleTimeout(absl::string_view field, const google::protobuf::Duration& message,
+                                                const RequestRules& rules) {
+  const absl::Duration timeout = FromProto(message);
+  const absl::Duration most = rules.options.engine.max_idle_timeout;
+  if (timeout <= absl::ZeroDuration() || timeout > most) {
+    return FieldError(field, absl::StrCat(absl::FormatDuration(timeout), " is not in (0, ", absl::FormatDuration(most),
+                                          "] (max_idle_timeout)"));
+  }
+  return timeout;
+}
+
+absl::Status CheckRoute(absl::string_view route) {
+  if (route.size() > kMaxRouteBytes) {
+    return FieldError("config.route", absl::StrCat(route.size(), " characters are more than ", kMaxRouteBytes));
+  }
+  for (const char c : route) {
+    if (!absl::ascii_isalnum(static_cast<unsigned char>(c)) && c != '_' && c != '-') {
+      return FieldError("config.route", "has a character other than A-Z, a-z, 0-9, _ and -");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Labels> CheckLabels(absl::string_view field, const google::protobuf::Map<std::string, std::string>& labels,
+                                   const RequestRules& rules) {
+  const EngineOptions& limits = rules.options.engine;
+  if (labels.size() > static_cast<size_t>(limits.max_labels)) {
+    return FieldError(field, absl::StrCat(labels.size(), " labels are more than ", limits.max_labels, " (max_labels)"));
+  }
+  Labels checked;
+  for (const auto& [key, value] : labels) {
+    const size_t longest = std::max(key.size(), value.size());
+    if (key.empty()) return FieldError(field, "a key is empty");
+    if (longest > static_cast<size_t>(limits.max_label_bytes)) {
+      return FieldError(field, absl::StrCat("a key or value of ", longest, " bytes is longer than ", limits.max_label_bytes,
+                                            " (max_label_bytes)"));
+    }
+    checked[key] = value;
+  }
+  return checked;
+}
+
+}  // namespace
+
+int64_t TextBytes(absl::Span<const Message> messages) {
+  int64_t bytes = 0;
+  for (const Message& message : messages) bytes += static_cast<int64_t>(message.text.size());
+  return bytes;
+}
+
+absl::StatusOr<std::vector<Message>> CheckMessages(absl::string_view field,
+                                                   const google::protobuf::RepeatedPtrField<v1::Message>& messages,
+                                                   const RequestRules& rules) {
+  std::vector<Message> checked;
+  int64_t bytes = 0;
+  for (int i = 0; i < messages.size(); ++i) {
+    Message message;
+    switch (messages[i].role()) {
+      case v1::ROLE_SYSTEM:
+        message.role = Role::kSystem;
+        break;
+      case v1::ROLE_USER:
+        message.role = Role::kUser;
+        break;
+      case v1::ROLE_ASSISTANT:
+        message.role = Role::kAssistant;
+        break;
+      default:
+        return FieldError(absl::StrCat(field, "[", i, "].role"),
+                          absl::StrCat(static_cast<int>(messages[i].role()), " is not system, user or assistant"));
+    }
+    bytes += static_cast<int64_t>(messages[i].text().size());
+    if (bytes > rules.options.max_text_bytes) {
+      return FieldError(field,
+                        absl::StrCat("the texts have more than ", rules.options.max_text_bytes, " bytes (max_text_bytes)"));
+    }
+    message.text = messages[i].text();
+    checked.push_back(std::move(message));
+  }
+  return checked;
+}
+
+absl::StatusOr<CheckedSession> CheckSessionConfig(const v1::SessionConfig& config, const RequestRules& rules) {
+  CheckedSession session;
+  absl::StatusOr<CacheShape> shape = CheckShape(config, rules);
+  if (!shape.ok()) return shape.status();
+  session.spec.shape = *shape;
+  absl::StatusOr<std::vector<Message>> history = CheckMessages("config.history", config.history(), rules);
+  if (!history.ok()) return history.status();
+  session.text_bytes = TextBytes(*history);
+  session.history = *std::move(history);
+  session.spec.idle_timeout = rules.options.idle_timeout;
+  if (config.has_idle_timeout()) {
+    absl::StatusOr<absl::Duration> timeout = CheckIdleTimeout("config.idle_timeout", config.idle_timeout(), rules);
+    if (!timeout.ok()) return timeout.status();
+    session.spec.idle_timeout = *timeout;
+  }
+  if (absl::Status status = CheckRoute(config.route()); !status.ok()) return status;
+  session.spec.route = config.route();
+  absl::StatusOr<Labels> labels = CheckLabels("config.labels", config.labels(), rules);
+  if (!labels.ok()) return labels.status();
+  session.spec.labels = *std::move(labels);
+  return session;
+}
+
+absl::Status RenderOpening(const PromptRenderer& renderer, const RequestRules& rules, CheckedSession& session) {
+  absl::StatusOr<std::vector<TokenId>> opening = renderer.Opening(session.history);
+  if (!opening.ok()) return InField("config.history", opening.status());
+  const int32_t most = rules.options.engine.max_opening_tokens;
+  if (opening->size() > static_cast<size_t>(most)) {
+    return FieldError("config.history",
+                      absl::StrCat(opening->size(), " tokens are more than ", most, " (max_opening_tokens)"));
+  }
+  session.spec.opening = *std::move(opening);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<SessionUpdate> CheckUpdate(const v1::UpdateSessionRequest& request, const RequestRules& rules) {
+  SessionUpdate update;
+  if (request.has_idle_timeout()) {
+    absl::StatusOr<absl::Duration> timeout = CheckIdleTimeout("idle_timeout", request.idle_timeout(), rules);
+    if (!timeout.ok()) return timeout.status();
+    update.idle_timeout = *timeout;
+  }
+  if (request.has_labels()) {
+    absl::StatusOr<Labels> labels = CheckLabels("labels", request.labels().labels(), rules);
+    if (!labels.ok()) return labels.status();
+    update.labels = *std::move(labels);
+  }
+  return update;
+}
+
+absl::StatusOr<ListSpec> CheckList(const v1::ListSessionsRequest& request, const RequestRules& rules) {
+  ListSpec spec;
+  const int32_t most = rules.options.engine.max_page_size;
+  spec.page_size = request.page_size() == 0 ? std::min(kDefaultPageSize, most) : request.page_size();
+  if (spec.page_size < 1 || spec.page_size > most) {
+    return FieldError("page_size", absl::StrCat(spec.page_size, " is not in 1 … ", most, " (max_page_size)"));
+  }
+  spec.page_token = request.page_token();
+  spec.state = FromProto(request.state());
+  if (!spec.state.has_value() && request.state() != v1::SESSION_STATE_UNSPECIFIED) {
+    return FieldError("state", absl::StrCat(static_cast<int>(request.state()), " is not a state that this server knows"));
+  }
+  return spec;
+}
+
+}  // namespace perennial

@@ -1,0 +1,222 @@
+#include "server/to_proto.h"
+
+#include <algorithm>
+#include <type_traits>
+#include <variant>
+
+#include "model/check.h"
+
+namespace perennial {
+namespace {
+
+// Limits of google.protobuf.Duration and Timestamp.
+constexpr int64_t kMaxDurationSeconds = 315'576'000'000;
+constexpr int64_t kMinTimestampSeconds = -62'135'596'800;
+constexpr int64_t kMaxTimestampSeconds = 253'402'300'799;
+
+v1::FinishReason ToFinishReason(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::kEndOfTurn:
+      return v1::FINISH_REASON_END_OF_TURN;
+    case FinishReason::kMaxTokens:
+      return v1::FINISH_REASON_MAX_TOKENS;
+    case FinishReason::kStop:
+      return v1::FINISH_REASON_STOP;
+  }
+  return v1::FINISH_REASON_UNSPECIFIED;
+}
+
+void SetEvent(const TurnQueued& queued, v1::TurnEvent& message) {
+  message.mutable_queued()->set_position(queued.position);
+}
+
+void SetEvent(const TurnStarted& started, v1::TurnEvent& message) {
+  v1::Started* event = message.mutable_started();
+  event->set_prompt_tokens(started.prompt_tokens);
+  *event->mutable_memory() = ToProto(started.memory);
+}
+
+void SetEvent(const TurnDelta& delta, v1::TurnEvent& message) {
+  message.mutable_delta()->set_text(delta.text);
+  message.mutable_delta()->set_tokens(delta.tokens);
+}
+
+void SetEvent(const TurnEvicted& evicted, v1::TurnEvent& message) {
+  v1::Evicted* event = message.mutable_evicted();
+  event->set_first_token(evicted.first_token);
+  event->set_end_token(evicted.end_token);
+  event->set_first_turn(evicted.first_turn);
+  event->set_last_turn(evicted.last_turn);
+}
+
+void SetEvent(const TurnHeartbeat& heartbeat, v1::TurnEvent& message) {
+  v1::Heartbeat* event = message.mutable_heartbeat();
+  event->set_queue_position(heartbeat.queue_position);
+  event->set_prompt_tokens_fed(heartbeat.prompt_tokens_fed);
+  event->set_prompt_tokens(heartbeat.prompt_tokens);
+}
+
+void SetEvent(const TurnGoAway& go_away, v1::TurnEvent& message) {
+  *message.mutable_go_away()->mutable_time_left() = ToProto(go_away.time_left);
+}
+
+}  // namespace
+
+google::protobuf::Duration ToProto(absl::Duration duration) {
+  const absl::Duration most = absl::Seconds(kMaxDurationSeconds);
+  absl::Duration rest = std::clamp(duration, -most, most);
+  google::protobuf::Duration message;
+  message.set_seconds(absl::IDivDuration(rest, absl::Seconds(1), &rest));
+  message.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(rest)));
+  return message;
+}
+
+google::protobuf::Timestamp ToProto(absl::Time time) {
+  const absl::Time bounded =
+      std::clamp(time, absl::FromUnixSeconds(kMinTimestampSeconds), absl::FromUnixSeconds(kMaxTimestampSeconds));
+  google::protobuf::Timestamp message;
+  // Floor: the nanoseconds of a timestamp are never negative.
+  message.set_seconds(absl::ToUnixSeconds(bounded));
+  message.set_nanos(
+      static_cast<int32_t>(absl::ToInt64Nanoseconds(bounded - absl::FromUnixSeconds(message.seconds()))));
+  return message;
+}
+
+v1::SessionState ToProto(SessionState state) {
+  switch (state) {
+    case SessionState::kIdle:
+      return v1::SESSION_STATE_IDLE;
+    case SessionState::kWaiting:
+      return v1::SESSION_STATE_WAITING;
+    case SessionState::kRunning:
+      return v1::SESSION_STATE_RUNNING;
+  }
+  return v1::SESSION_STATE_UNSPECIFIED;
+}
+
+v1::SessionMemory ToProto(const SessionMemory& memory) {
+  v1::SessionMemory message;
+  message.set_stream_tokens(memory.stream_tokens);
+  message.set_visible_tokens(memory.visible_tokens);
+  message.set_forgotten_tokens(memory.forgotten_tokens);
+  message.set_horizon_token(memory.horizon_token);
+  message.set_horizon_turn(memory.horizon_turn);
+  message.set_sink_tokens(memory.sink_tokens);
+  message.set_window_tokens(memory.window_tokens);
+  return message;
+}
+
+v1::Session ToProto(const SessionInfo& session) {
+  v1::Session message;
+  message.set_session_id(session.id);
+  message.set_state(ToProto(session.state));
+  *message.mutable_create_time() = ToProto(session.created);
+  *message.mutable_last_use_time() = ToProto(session.last_used);
+  *message.mutable_expire_time() = ToProto(session.expires);
+  *message.mutable_idle_timeout() = ToProto(session.idle_timeout);
+  message.set_route(session.route);
+  for (const auto& [key, value] : session.labels) (*message.mutable_labels())[key] = value;
+  message.set_turns(session.turns);
+  message.set_cache_bytes(session.cache_bytes);
+  *message.mutable_memory() = ToProto(session.memory);
+  return message;
+}
+
+v1::Stats ToProto(const EngineStats& stats) {
+  v1::Stats message;
+  message.set_sessions(stats.sessions);
+  message.set_max_sessions(stats.max_sessions);
+  message.set_cache_bytes(stats.cache_bytes);
+  message.set_cache_memory_bytes(stats.cache_memory_bytes);
+  message.set_sessions_created(stats.sessions_created);
+  message.set_sessions_expired(stats.sessions_expired);
+  message.set_sessions_deleted(stats.sessions_deleted);
+  message.set_sessions_failed(stats.sessions_failed);
+  message.set_waiting_turns(stats.waiting_turns);
+  message.set_max_waiting_turns(stats.max_waiting_turns);
+  message.set_running_turns(stats.running_turns);
+  message.set_paused_turns(stats.paused_turns);
+  message.set_turns_started(stats.turns_started);
+  message.set_turns_finished(stats.turns_finished);
+  message.set_turns_cancelled(stats.turns_cancelled);
+  message.set_turns_failed(stats.turns_failed);
+  message.set_turns_rejected(stats.turns_rejected);
+  message.set_prefill_tokens(stats.prefill_tokens);
+  message.set_generated_tokens(stats.generated_tokens);
+  message.set_evicted_tokens(stats.evicted_tokens);
+  message.set_steps(stats.steps);
+  message.set_step_tokens(stats.step_tokens);
+  message.set_step_sessions(stats.step_sessions);
+  *message.mutable_step_time() = ToProto(stats.step_time);
+  *message.mutable_last_step_time() = ToProto(stats.last_step_time);
+  *message.mutable_max_step_time() = ToProto(stats.max_step_time);
+  *message.mutable_uptime() = ToProto(stats.uptime);
+  message.set_draining(stats.draining);
+  return message;
+}
+
+v1::Sampling ToProto(const SamplingParams& sampling) {
+  v1::Sampling message;
+  message.set_temperature(sampling.temperature);
+  message.set_top_k(sampling.top_k);
+  message.set_top_p(sampling.top_p);
+  message.set_min_p(sampling.min_p);
+  message.set_repetition_penalty(sampling.repetition_penalty);
+  message.set_repetition_window(sampling.repetition_window);
+  return message;
+}
+
+v1::TurnEvent ToProto(const TurnEvent& event, const std::string& session_id, int64_t turn) {
+  v1::TurnEvent message;
+  message.set_session_id(session_id);
+  message.set_turn(turn);
+  message.set_first_sequence(event.sequence);
+  message.set_sequence(event.sequence);
+  std::visit([&message](const auto& kind) { SetEvent(kind, message); }, event.event);
+  return message;
+}
+
+v1::TurnEvent ToFinishedEvent(const TurnResult& result, const std::vector<std::string>& stop_strings) {
+  PERENNIAL_CHECK(result.status.ok());
+  v1::TurnEvent message;
+  message.set_session_id(result.session_id);
+  message.set_turn(result.turn);
+  message.set_first_sequence(result.sequence);
+  message.set_sequence(result.sequence);
+  v1::Finished* finished = message.mutable_finished();
+  finished->set_reason(ToFinishReason(result.reason));
+  if (result.stop_index >= 0 && static_cast<size_t>(result.stop_index) < stop_strings.size()) {
+    finished->set_stop(stop_strings[static_cast<size_t>(result.stop_index)]);
+  }
+  v1::Usage* usage = finished->mutable_usage();
+  usage->set_prompt_tokens(result.usage.prompt_tokens);
+  usage->set_fed_tokens(result.usage.fed_tokens);
+  usage->set_generated_tokens(result.usage.generated_tokens);
+  usage->set_evicted_tokens(result.usage.evicted_tokens);
+  v1::Timing* timing = finished->mutable_timing();
+  *timing->mutable_queue() = ToProto(result.timing.queue);
+  *timing->mutable_prefill() = ToProto(result.timing.prefill);
+  *timing->mutable_first_token() = ToProto(result.timing.first_token);
+  *timing->mutable_decode() = ToProto(result.timing.decode);
+  *finished->mutable_memory() = ToProto(result.memory);
+  return message;
+}
+
+std::optional<SessionState> FromProto(v1::SessionState state) {
+  switch (state) {
+    case v1::SESSION_STATE_IDLE:
+      return SessionState::kIdle;
+    case v1::SESSION_STATE_WAITING:
+      return SessionState::kWaiting;
+    case v1::SESSION_STATE_RUNNING:
+      return SessionState::kRunning;
+    default:
+      return std::nullopt;
+  }
+}
+
+absl::Duration FromProto(const google::protobuf::Duration& duration) {
+  return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
+}
+
+}  // namespace perennial
