@@ -206,7 +206,13 @@ absl::StatusOr<v1::Finished> ChatClient::Chat(v1::ChatRequest request,
       has_finished = true;
     }
   }
-  if (const grpc::Status status = reader->Finish(); !status.ok()) return FromGrpcStatus(status);
+  const grpc::Status status = reader->Finish();
+  if (status.error_code() == grpc::StatusCode::CANCELLED && (cancel == nullptr || !cancel->cancelled())) {
+    return FromGrpcStatus(grpc::Status(grpc::StatusCode::ABORTED,
+                                       absl::StrCat("the server cancelled the turn: ", status.error_message()),
+                                       status.error_details()));
+  }
+  if (!status.ok()) return FromGrpcStatus(status);
   if (!has_finished) return absl::DataLossError("the server closed the stream without a finished event");
   return finished;
 }

@@ -47,20 +47,22 @@ std::string ViolationsText(const google::rpc::BadRequest& bad_request) {
 std::string UnreachableText(const absl::Status& status, absl::string_view server) {
   const std::string message = absl::AsciiStrToLower(status.message());
   const auto says = [&](absl::string_view words) { return absl::StrContains(message, words); };
+  // "failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.1:80: the cause"
+  const size_t cause_begin = status.message().rfind(": ");
+  const std::string cause =
+      OneLine(cause_begin == absl::string_view::npos ? status.message() : status.message().substr(cause_begin + 2));
   if (status.code() == absl::StatusCode::kUnimplemented) {
-    return absl::StrCat("a gRPC server answers at ", server, ", but it is not a Perennial server; check --server");
+    return absl::StrCat("what answers at ", server, " is not a Perennial server; check --server (", cause, ")");
   }
   if (says("refused") || says("no such file")) {
     return absl::StrCat("no server at ", server, "; start one with ./dev serve");
   }
-  if (says("resolution") || says("resolve")) {
-    return absl::StrCat("the name in --server=", server, " is unknown");
+  if (says("resolution") || says("resolve")) return absl::StrCat("the name in --server=", server, " is unknown");
+  if (says("http") || says("settings frame") || (says("failed to connect") && (says("reset") || says("closed")))) {
+    return absl::StrCat("what answers at ", server, " is not a Perennial server; check --server (", cause, ")");
   }
-  if (says("http1.x") || says("settings frame") || says("failed to connect") || says("frame of size")) {
-    return absl::StrCat("something answers at ", server, ", but it is not a Perennial server; check --server (",
-                        OneLine(status.message()), ")");
-  }
-  return absl::StrCat("the connection to the server at ", server, " was lost (", OneLine(status.message()), ")");
+  if (says("failed to connect")) return absl::StrCat("no server can be reached at ", server, " (", cause, ")");
+  return absl::StrCat("the connection to the server at ", server, " was lost (", cause, ")");
 }
 
 }  // namespace
