@@ -21,14 +21,18 @@ constexpr size_t kLanes = 16;
 constexpr float kNegativeInfinity = -std::numeric_limits<float>::infinity();
 constexpr float kLargest = std::numeric_limits<float>::max();
 
-// exp(x) for x <= 0, to 2e-7 of its value; exactly 1 at 0 and 0 below -87. Ours instead of the C library's: the same on
-// every machine, and without branches, so that a loop over it becomes vector code.
-inline float ExpOfNegative(float x) {
-  const float clamped = std::max(x, -87.0f);
+// exp(-x) for x >= 0 (no NaN, no -0), to 2e-7 of its value; exactly 1 at 0, and 0 above 87. Ours instead of the C
+// library's: the same on every machine, and without branches, so that a loop over it becomes vector code.
+inline float ExpOfMinus(float x) {
+  // Comparisons as integers (the bits of floats that are not negative are in their order): those of floats may trap,
+  // and compilers turn them into branches.
+  const int32_t bits = std::bit_cast<int32_t>(x);
+  constexpr int32_t kMostBits = std::bit_cast<int32_t>(87.0f);
+  const float y = -std::bit_cast<float>(std::min(bits, kMostBits));
   // Adding 1.5 * 2^23 rounds to an integer, which then stands in the low bits.
-  const float shifted = clamped * 1.44269504f + 12582912.0f;
+  const float shifted = y * 1.44269504f + 12582912.0f;
   const float n = shifted - 12582912.0f;
-  const float r = (clamped - n * 0.693359375f) + n * 2.12194440e-4f;  // ln 2 in two parts
+  const float r = (y - n * 0.693359375f) + n * 2.12194440e-4f;  // ln 2 in two parts
   float p = 1.9875691500e-4f;
   p = p * r + 1.3981999507e-3f;
   p = p * r + 8.3334519073e-3f;
@@ -37,7 +41,8 @@ inline float ExpOfNegative(float x) {
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.0f;
   const float power = std::bit_cast<float>((std::bit_cast<int32_t>(shifted) - 0x4b400000 + 127) << 23);
-  return x < -87.0f ? 0.0f : p * power;
+  const int32_t mask = -static_cast<int32_t>(bits <= kMostBits);
+  return std::bit_cast<float>(std::bit_cast<int32_t>(p * power) & mask);
 }
 
 // Order of preference, without ties: the higher logit, then the lower id.
@@ -221,13 +226,10 @@ void Sampler::WeighAll() {
   for (size_t block = 0; block < block_mass_.size(); ++block) {
     const float* const logits = logits_.data() + block * kBlock;
     float* const weights = weights_.data() + block * kBlock;
+    for (size_t i = 0; i < kBlock; ++i) weights[i] = ExpOfMinus((highest_ - logits[i]) * inverse_temperature_);
     float lanes[kLanes] = {};
     for (size_t i = 0; i < kBlock; i += kLanes) {
-      for (size_t lane = 0; lane < kLanes; ++lane) {
-        const float weight = ExpOfNegative((logits[i + lane] - highest_) * inverse_temperature_);
-        weights[i + lane] = weight;
-        lanes[lane] += weight;
-      }
+      for (size_t lane = 0; lane < kLanes; ++lane) lanes[lane] += weights[i + lane];
     }
     double mass = 0.0;
     for (float lane : lanes) mass += lane;
@@ -245,7 +247,7 @@ void Sampler::Gather(float lowest) {
     if (block_highest_[block] < lowest) continue;
     for (size_t i = block * kBlock; i < (block + 1) * kBlock; ++i) {
       if (logits_[i] < lowest) continue;
-      const float weight = ExpOfNegative((logits_[i] - highest_) * inverse_temperature_);
+      const float weight = ExpOfMinus((highest_ - logits_[i]) * inverse_temperature_);
       candidates_.push_back({logits_[i], weight, static_cast<TokenId>(i)});
     }
   }
