@@ -10,6 +10,7 @@
 #include <sstream>
 #include <string_view>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -220,8 +221,10 @@ Violations UnexplainedHeaders(const SourceTree& tree, size_t min_percent, size_t
     size_t lines = 0;
     size_t comments = 0;
     for (const absl::string_view line : absl::StrSplit(text, '\n', absl::SkipWhitespace())) {
+      const absl::string_view words = absl::StripLeadingAsciiWhitespace(line);
+      const bool is_c_comment = absl::StartsWith(words, "/*") || absl::StartsWith(words, "*");
       ++lines;
-      comments += absl::StrContains(line, "//") ? 1 : 0;
+      comments += is_c_comment || absl::StrContains(line, "//") ? 1 : 0;
     }
     all_lines += lines;
     all_comments += comments;
@@ -292,7 +295,7 @@ Violations UntrustworthyTests(const SourceTree& tree) {
       "_SKIP");
   Violations violations;
   for (const auto& [path, text] : tree) {
-    if (!IsUnder(path, "tests") || !IsCpp(path)) continue;
+    if (!absl::EndsWith(path, "_test.cc")) continue;
     std::smatch match;
     if (std::regex_search(text, match, *marks)) {
       violations.push_back(absl::StrCat(path, ": uses ", match.str(), "; wait for events, inject the clock"));

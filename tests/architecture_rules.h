@@ -45,7 +45,7 @@ Violations UnfinishedWork(const SourceTree& tree);
 // File names and type names that contain a word which says nothing ("manager", "data", …; the list is in the design).
 Violations EmptyNames(const SourceTree& tree);
 
-// Tests that sleep or are switched off.
+// Test files that sleep, are switched off, or skip. (A fake program beside them may pace itself.)
 Violations UntrustworthyTests(const SourceTree& tree);
 
 // Headers whose include guard is not their path.
