@@ -4,7 +4,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "client/command/format.h"
 #include "client/command/input.h"
@@ -99,10 +98,8 @@ int RunAsk(Invocation invocation) {
   if (!finished.ok()) return CallError(invocation, finished.status(), json);
   if (json) {
     WriteOut(ReplyJson(printer.text(), printer.session_id(), printer.prompt_tokens(), *finished));
-  } else if (printer.evicted().has_value()) {
-    WriteError(absl::StrCat("perennial: note: the model can no longer read all of ",
-                            TurnsText(printer.evicted()->first_turn(), printer.evicted()->last_turn()), " (",
-                            CountText(finished->memory().forgotten_tokens(), "token", "tokens"), " forgotten)\n"));
+  } else if (finished->usage().evicted_tokens() > 0) {
+    WriteError(absl::StrCat("perennial: note: ", ForgettingNotice(printer.evicted(), finished->memory()), "\n"));
   }
   return kExitOk;
 }

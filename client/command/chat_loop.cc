@@ -142,15 +142,10 @@ ChatLoop::Next ChatLoop::RunTurn(const std::string& message) {
   }
   printer.End();
   unreachable_ = ClassifyError(finished.status()) == ErrorClass::kUnreachable;
-  if (printer.evicted().has_value() && !std::exchange(told_forgetting_, true)) {
-    const std::string notice = ForgettingNotice(*printer.evicted());
-    if (interactive_) {
-      Notice(notice);
-    } else {
-      WriteError(absl::StrCat("perennial: note: ", notice, "\n"));
-    }
-  }
   if (!finished.ok()) return ReportTurn(finished.status(), session_id_);
+  if (finished->memory().forgotten_tokens() > 0 && !std::exchange(told_forgetting_, true)) {
+    TellForgetting(ForgettingNotice(printer.evicted(), finished->memory()));
+  }
   ShowStatus(StatusLine(*finished));
   return Next::kGoOn;
 }
@@ -259,6 +254,14 @@ void ChatLoop::ShowStatus(const std::string& line) {
     WriteOut("\n");
   } else {
     WriteError(absl::StrCat(line, "\n"));
+  }
+}
+
+void ChatLoop::TellForgetting(const std::string& notice) {
+  if (interactive_) {
+    WriteOut(absl::StrCat(Styled(absl::StrCat("Note: ", notice), Style::kWarning, console_.colours), "\n"));
+  } else {
+    WriteError(absl::StrCat("perennial: note: ", notice, "\n"));
   }
 }
 

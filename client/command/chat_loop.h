@@ -55,6 +55,7 @@ class ChatLoop {
   void ShowSession();
   void ShowStats();
   void ShowStatus(const std::string& line);
+  void TellForgetting(const std::string& notice);
   void Notice(absl::string_view text);  // on its own line, for a person
 
   // Constant after construction.

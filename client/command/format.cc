@@ -60,6 +60,7 @@ std::string RoughDuration(absl::Duration duration) {
 }
 
 std::string FineDuration(absl::Duration duration) {
+  if (duration < absl::Milliseconds(1)) return absl::StrFormat("%.0f µs", absl::ToDoubleMicroseconds(duration));
   if (duration < absl::Seconds(1)) return absl::StrFormat("%.1f ms", absl::ToDoubleMilliseconds(duration));
   if (duration < absl::Minutes(1)) return absl::StrFormat("%.2f s", absl::ToDoubleSeconds(duration));
   return RoughDuration(duration);

@@ -33,7 +33,7 @@ std::string BytesText(int64_t bytes);
 // Rough, at most two units: "0s", "45s", "12m", "3h 5m", "2d 4h". Negative counts as zero.
 std::string RoughDuration(absl::Duration duration);
 
-// For measurements: "0.4 ms", "37.2 ms", "1.24 s", then as RoughDuration.
+// For measurements: "412 µs", "37.2 ms", "1.24 s", then as RoughDuration.
 std::string FineDuration(absl::Duration duration);
 
 // "the opening", "turn 1", "turns 1–3", "the opening and turns 1–3"; turn 0 is the session's opening.
@@ -50,7 +50,7 @@ double PrefillTokensPerSecond(int64_t prompt_tokens, absl::Duration prefill);
 std::string MemoryText(const v1::SessionMemory& memory);
 
 // The line after a reply: the reply's figures, then MemoryText.
-//   "57 tokens, 41.3/s · first after 0.21 s · seen 5,120 · cached 512 · forgotten 4,608 (through turn 11)"
+//   "57 tokens, 41.3/s · first after 210.0 ms · seen 5,120 · cached 512 · forgotten 4,608 (through turn 11)"
 // with " · cut at max_tokens" or " · stopped at "…"" where the reply did not end by itself.
 std::string StatusLine(const v1::Finished& finished);
 

@@ -74,10 +74,12 @@ void ReplyPrinter::EraseProgress() {
   progress_shown_ = false;
 }
 
-std::string ForgettingNotice(const v1::Evicted& evicted) {
-  return absl::StrCat("The cache is full: the model can no longer read all of ",
-                      TurnsText(evicted.first_turn(), evicted.last_turn()),
-                      ". From now on it forgets its oldest tokens as new ones come.");
+std::string ForgettingNotice(const std::optional<v1::Evicted>& evicted, const v1::SessionMemory& memory) {
+  // Without an event the horizon is still inside the first turn that is being forgotten.
+  const int64_t first_turn = evicted.has_value() ? evicted->first_turn() : std::min<int64_t>(1, memory.horizon_turn());
+  const int64_t last_turn = evicted.has_value() ? evicted->last_turn() : memory.horizon_turn();
+  return absl::StrCat("the cache is full: the model can no longer read all of ", TurnsText(first_turn, last_turn),
+                      ". Its oldest tokens go as new ones come.");
 }
 
 }  // namespace perennial

@@ -49,8 +49,10 @@ class ReplyPrinter {
   bool progress_shown_ = false;
 };
 
-// What a person is told when tokens are forgotten for the first time in a session.
-std::string ForgettingNotice(const v1::Evicted& evicted);
+// What a person is told when tokens are forgotten for the first time in a session: "the cache is full: the model can no
+// longer read all of turns 1–3. …". `evicted` is what the turn reported; it does so only when the horizon passes a
+// turn's boundary, so `memory`, after the turn, has to help out.
+std::string ForgettingNotice(const std::optional<v1::Evicted>& evicted, const v1::SessionMemory& memory);
 
 }  // namespace perennial
 

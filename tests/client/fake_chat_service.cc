@@ -14,16 +14,6 @@
 namespace perennial {
 namespace {
 
-void FillMemory(v1::SessionMemory* memory) {
-  memory->set_stream_tokens(5120);
-  memory->set_visible_tokens(512);
-  memory->set_forgotten_tokens(4608);
-  memory->set_horizon_token(4612);
-  memory->set_horizon_turn(12);
-  memory->set_sink_tokens(4);
-  memory->set_window_tokens(508);
-}
-
 grpc::Status SessionNotFound(const std::string& id) {
   return PerennialError(grpc::StatusCode::NOT_FOUND, "SESSION_NOT_FOUND",
                         absl::StrCat("session '", id, "' is unknown"));
@@ -72,12 +62,26 @@ v1::TurnEvent FinishedEvent(v1::FinishReason reason) {
   finished.mutable_usage()->set_prompt_tokens(18);
   finished.mutable_usage()->set_fed_tokens(30);
   finished.mutable_usage()->set_generated_tokens(11);
-  finished.mutable_usage()->set_evicted_tokens(7);
   finished.mutable_timing()->mutable_queue()->set_nanos(250'000'000);
   finished.mutable_timing()->mutable_prefill()->set_nanos(500'000'000);
   finished.mutable_timing()->mutable_first_token()->set_nanos(750'000'000);
   finished.mutable_timing()->mutable_decode()->set_seconds(2);
-  FillMemory(finished.mutable_memory());
+  finished.mutable_memory()->set_stream_tokens(31);
+  finished.mutable_memory()->set_visible_tokens(30);
+  finished.mutable_memory()->set_sink_tokens(4);
+  finished.mutable_memory()->set_window_tokens(508);
+  return event;
+}
+
+v1::TurnEvent ForgetfulFinishedEvent() {
+  v1::TurnEvent event = FinishedEvent();
+  event.mutable_finished()->mutable_usage()->set_evicted_tokens(7);
+  v1::SessionMemory& memory = *event.mutable_finished()->mutable_memory();
+  memory.set_stream_tokens(5120);
+  memory.set_visible_tokens(512);
+  memory.set_forgotten_tokens(4608);
+  memory.set_horizon_token(4612);
+  memory.set_horizon_turn(12);
   return event;
 }
 

@@ -31,6 +31,9 @@ v1::TurnEvent DeltaEvent(const std::string& text);
 v1::TurnEvent EvictedEvent(int64_t first_turn, int64_t last_turn);
 v1::TurnEvent FinishedEvent(v1::FinishReason reason = v1::FINISH_REASON_END_OF_TURN);
 
+// As FinishedEvent, in a session that has forgotten 4,608 of 5,120 tokens, 7 of them in this turn.
+v1::TurnEvent ForgetfulFinishedEvent();
+
 // A status with an ErrorInfo of the domain "perennial".
 grpc::Status PerennialError(grpc::StatusCode code, const std::string& reason, const std::string& message);
 

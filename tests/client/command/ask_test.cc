@@ -52,11 +52,14 @@ TEST_F(AskTest, ReadsStandardInputWithoutTextOrWithADash) {
 }
 
 TEST_F(AskTest, PrintsJsonOfAFixedShape) {
+  service().SetOnChat([](const v1::ChatRequest&) {
+    return FakeTurn{.events = {StartedEvent(20), DeltaEvent("Hi"), DeltaEvent(" you"), ForgetfulFinishedEvent()}};
+  });
   const ChildResult result = Run({"ask", "--json", "Hello"});
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_EQ(result.err, "");
   EXPECT_EQ(Json::parse(result.out), Json::parse(R"({
-    "text": "echo: Hello", "session": "ephemeral", "finish_reason": "END_OF_TURN",
+    "text": "Hi you", "session": "ephemeral", "finish_reason": "END_OF_TURN",
     "usage": {"fed_tokens": 30, "generated_tokens": 11, "evicted_tokens": 7},
     "timing": {"queue_seconds": 0.25, "prefill_tokens_per_second": 40.0, "first_token_seconds": 0.75,
                "decode_tokens_per_second": 5.0}})"));
@@ -117,12 +120,14 @@ TEST_F(AskTest, AnotherRefusalIsExitCodeOneWithItsReason) {
 
 TEST_F(AskTest, TellsWhatWasForgottenOnStandardError) {
   service().SetOnChat([](const v1::ChatRequest&) {
-    return FakeTurn{
-        .events = {StartedEvent(20), EvictedEvent(1, 2), EvictedEvent(3, 3), DeltaEvent("Yes."), FinishedEvent()}};
+    return FakeTurn{.events = {StartedEvent(20), EvictedEvent(1, 2), EvictedEvent(3, 3), DeltaEvent("Yes."),
+                               ForgetfulFinishedEvent()}};
   });
   const ChildResult result = Run({"ask", "Hello"});
   EXPECT_EQ(result.out, "Yes.\n");
-  EXPECT_EQ(result.err, "perennial: note: the model can no longer read all of turns 1–3 (4,608 tokens forgotten)\n");
+  EXPECT_EQ(result.err,
+            "perennial: note: the cache is full: the model can no longer read all of turns 1–3. "
+            "Its oldest tokens go as new ones come.\n");
 }
 
 TEST_F(AskTest, WrongUsageIsExitCodeTwoAndAsksNothing) {

@@ -44,8 +44,7 @@ TEST_F(ChatTest, AtAPipeALineMayGoOn) { EXPECT_EQ(Run({"chat"}, "one\\\ntwo\n").
 TEST_F(ChatTest, AtAPipeTheStatusIsOnStandardErrorIfAskedFor) {
   const ChildResult result = Run({"chat", "--status"}, "one\n");
   EXPECT_EQ(result.out, "echo: one\n");
-  EXPECT_EQ(result.err,
-            "11 tokens, 5.0/s · first after 750.0 ms · seen 5,120 · cached 512 · forgotten 4,608 (through turn 11)\n");
+  EXPECT_EQ(result.err, "11 tokens, 5.0/s · first after 750.0 ms · seen 31 · cached 30 · forgotten 0\n");
 }
 
 TEST_F(ChatTest, AtAPipeTheFirstErrorEndsIt) {
@@ -122,15 +121,15 @@ TEST_F(ChatTest, CtrlCStopsTheReplyAndNotTheProgram) {
 TEST_F(ChatTest, TellsOnceThatTokensAreForgotten) {
   const auto child = Start();
   service().SetOnChat([](const v1::ChatRequest&) {
-    return FakeTurn{.events = {StartedEvent(20), DeltaEvent("Yes."), EvictedEvent(1, 3), FinishedEvent()}};
+    return FakeTurn{.events = {StartedEvent(20), DeltaEvent("Yes."), EvictedEvent(1, 3), ForgetfulFinishedEvent()}};
   });
   child->Write("one\r");
-  EXPECT_TRUE(child->WaitFor("The cache is full: the model can no longer read all of turns 1–3."));
+  EXPECT_TRUE(child->WaitFor("Note: the cache is full: the model can no longer read all of turns 1–3."));
   ASSERT_TRUE(child->WaitFor("> "));
   const size_t before = child->out().size();
   child->Write("two\r");
   ASSERT_TRUE(child->WaitFor("forgotten 4,608"));
-  EXPECT_THAT(child->out().substr(before), Not(HasSubstr("The cache is full")));
+  EXPECT_THAT(child->out().substr(before), Not(HasSubstr("the cache is full")));
 }
 
 TEST_F(ChatTest, SystemPromptsBeginNewSessions) {
