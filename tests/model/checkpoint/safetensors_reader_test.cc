@@ -17,8 +17,7 @@ absl::Status ReadStatus(const std::string& header, size_t num_bytes) {
 }
 
 TEST(SafetensorsReaderTest, ReadsEverySupportedType) {
-  const std::string file =
-      SafetensorsBytes({{"a", {"F32", {2, 3}}}, {"b", {"F16", {5}}}, {"c", {"BF16", {1, 1, 4}}}});
+  const std::string file = SafetensorsBytes({{"a", {"F32", {2, 3}}}, {"b", {"F16", {5}}}, {"c", {"BF16", {1, 1, 4}}}});
   const auto tensors = ReadSafetensors(AsBytes(file));
   ASSERT_TRUE(tensors.ok()) << tensors.status();
   ASSERT_EQ(tensors->size(), 3u);
@@ -73,7 +72,8 @@ TEST(SafetensorsReaderTest, RefusesShapesThatDoNotFitTheirBytes) {
                 "elements allowed");
   ExpectInvalid(ReadStatus(R"({"a": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}})", 0), "dimension of 0");
   ExpectInvalid(ReadStatus(R"({"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}})", 4), "key shape");
-  ExpectInvalid(ReadStatus(R"({"a": {"dtype": "F32", "shape": 1, "data_offsets": [0, 4]}})", 4), "key shape is not a list");
+  ExpectInvalid(ReadStatus(R"({"a": {"dtype": "F32", "shape": 1, "data_offsets": [0, 4]}})", 4),
+                "key shape is not a list");
   ExpectInvalid(ReadStatus(R"({"a": {"dtype": "F32", "data_offsets": [0, 4]}})", 4), "key shape is not a list");
 }
 
@@ -98,7 +98,8 @@ TEST(SafetensorsReaderTest, NamesElementTypesThatAreNotSupported) {
 }
 
 TEST(SafetensorsReaderTest, ListsShards) {
-  const auto shards = ListShards(R"({"weight_map": {"a": "y.safetensors", "b": "x.safetensors", "c": "y.safetensors"}})");
+  const auto shards =
+      ListShards(R"({"weight_map": {"a": "y.safetensors", "b": "x.safetensors", "c": "y.safetensors"}})");
   ASSERT_TRUE(shards.ok()) << shards.status();
   EXPECT_EQ(*shards, (std::vector<std::string>{"x.safetensors", "y.safetensors"}));
 }

@@ -49,19 +49,19 @@ TinyHuggingFace::TinyHuggingFace() {
                        {"id": 3, "content": "<|im_end|>"}],
       "model": {"type": "BPE", "vocab": {"a": 1}, "merges": []}})");
   tokenizer_config = {{"bos_token", "<s>"}, {"eos_token", {{"content", "</s>"}}}, {"chat_template", "{{ x }}"}};
-  for (const auto& [name, shape] : std::map<std::string, std::vector<int64_t>>{
-           {"model.embed_tokens.weight", {6, 4}},
-           {"model.layers.0.input_layernorm.weight", {4}},
-           {"model.layers.0.mlp.down_proj.weight", {4, 3}},
-           {"model.layers.0.mlp.gate_proj.weight", {3, 4}},
-           {"model.layers.0.mlp.up_proj.weight", {3, 4}},
-           {"model.layers.0.post_attention_layernorm.weight", {4}},
-           {"model.layers.0.self_attn.k_proj.weight", {2, 4}},
-           {"model.layers.0.self_attn.o_proj.weight", {4, 4}},
-           {"model.layers.0.self_attn.q_proj.weight", {4, 4}},
-           {"model.layers.0.self_attn.v_proj.weight", {2, 4}},
-           {"model.norm.weight", {4}},
-           {"lm_head.weight", {6, 4}}}) {
+  for (const auto& [name, shape] :
+       std::map<std::string, std::vector<int64_t>>{{"model.embed_tokens.weight", {6, 4}},
+                                                   {"model.layers.0.input_layernorm.weight", {4}},
+                                                   {"model.layers.0.mlp.down_proj.weight", {4, 3}},
+                                                   {"model.layers.0.mlp.gate_proj.weight", {3, 4}},
+                                                   {"model.layers.0.mlp.up_proj.weight", {3, 4}},
+                                                   {"model.layers.0.post_attention_layernorm.weight", {4}},
+                                                   {"model.layers.0.self_attn.k_proj.weight", {2, 4}},
+                                                   {"model.layers.0.self_attn.o_proj.weight", {4, 4}},
+                                                   {"model.layers.0.self_attn.q_proj.weight", {4, 4}},
+                                                   {"model.layers.0.self_attn.v_proj.weight", {2, 4}},
+                                                   {"model.norm.weight", {4}},
+                                                   {"lm_head.weight", {6, 4}}}) {
     tensors[name] = {.dtype = "F32", .shape = shape};
   }
 }

@@ -27,7 +27,8 @@ std::string SafetensorsBytes(const std::string& header, size_t num_bytes);
 struct TinyHuggingFace {
   TinyHuggingFace();
 
-  // Views the members, which must outlive the result. Weights come from `tensors`, as one file, unless `shards` has any.
+  // Views the members, which must outlive the result. Weights come from `tensors`, as one file, unless `shards` has
+  // any.
   HuggingFaceFiles Files();
   // Writes everything into a new directory under the test's temporary one and returns its path.
   std::string Write(const std::string& name);

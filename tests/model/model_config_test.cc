@@ -1,0 +1,87 @@
+#include "model/model_config.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <limits>
+#include <string>
+
+#include "tests/model/checkpoint/expect_error.h"
+
+namespace perennial {
+namespace {
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+// A valid configuration, changed.
+absl::Status Validate(const std::function<void(ModelConfig&)>& change) {
+  ModelConfig config;
+  config.vocab_size = 100;
+  config.num_layers = 2;
+  config.hidden_size = 8;
+  config.num_heads = 4;
+  config.num_kv_heads = 2;
+  config.head_size = 2;
+  config.feed_forward_size = 16;
+  config.trained_tokens = 128;
+  config.end_tokens = {3};
+  change(config);
+  return ValidateModelConfig(config);
+}
+
+TEST(ModelConfigTest, AcceptsASaneConfiguration) {
+  EXPECT_TRUE(Validate([](ModelConfig&) {}).ok());
+}
+
+TEST(ModelConfigTest, NamesTheFieldThatIsOutOfRange) {
+  ExpectInvalid(Validate([](ModelConfig& c) { c.vocab_size = 0; }), "vocab_size is 0; it must be from 1 to 16777216");
+  ExpectInvalid(Validate([](ModelConfig& c) { c.num_layers = 1025; }), "num_layers is 1025");
+  ExpectInvalid(Validate([](ModelConfig& c) { c.hidden_size = -1; }), "hidden_size is -1");
+  ExpectInvalid(Validate([](ModelConfig& c) { c.num_heads = 0; }), "num_heads is 0");
+  ExpectInvalid(Validate([](ModelConfig& c) { c.num_kv_heads = 0; }), "num_kv_heads is 0");
+  ExpectInvalid(Validate([](ModelConfig& c) { c.num_kv_heads = 3; }), "num_kv_heads 3 does not divide num_heads 4");
+  ExpectInvalid(Validate([](ModelConfig& c) { c.head_size = 3; }), "rotation needs an even number");
+  ExpectInvalid(Validate([](ModelConfig& c) { c.head_size = 2048; }), "head_size is 2048");
+  ExpectInvalid(Validate([](ModelConfig& c) { c.feed_forward_size = 1 << 30; }), "feed_forward_size");
+  ExpectInvalid(Validate([](ModelConfig& c) { c.trained_tokens = int64_t{1} << 50; }), "trained_tokens");
+  ExpectInvalid(Validate([](ModelConfig& c) { c.layer_window_tokens = -1; }), "layer_window_tokens is -1");
+  ExpectInvalid(Validate([](ModelConfig& c) { c.rms_norm_epsilon = static_cast<float>(kNan); }), "rms_norm_epsilon");
+  ExpectInvalid(Validate([](ModelConfig& c) { c.rope_theta = kNan; }), "rope_theta is nan");
+}
+
+TEST(ModelConfigTest, ChecksTokensAgainstTheVocabulary) {
+  ExpectInvalid(Validate([](ModelConfig& c) { c.bos_token = 100; }), "bos_token is 100; it must be from 0 to 99");
+  ExpectInvalid(Validate([](ModelConfig& c) { c.end_tokens = {}; }), "end_tokens has 0 elements");
+  ExpectInvalid(Validate([](ModelConfig& c) { c.end_tokens = {3, -1}; }), "end_tokens is -1");
+}
+
+TEST(ModelConfigTest, ChecksScalingByItsKind) {
+  const auto with = [](RopeScalingKind kind, const std::function<void(RopeScaling&)>& change) {
+    return Validate([&](ModelConfig& c) {
+      c.rope_scaling.kind = kind;
+      c.rope_scaling.factor = 2.0;
+      c.rope_scaling.original_length = 64;
+      change(c.rope_scaling);
+    });
+  };
+  for (const RopeScalingKind kind :
+       {RopeScalingKind::kNone, RopeScalingKind::kLinear, RopeScalingKind::kLlama3, RopeScalingKind::kYarn}) {
+    EXPECT_TRUE(with(kind, [](RopeScaling&) {}).ok());
+    const absl::Status factor = with(kind, [](RopeScaling& s) { s.factor = kNan; });
+    EXPECT_EQ(factor.ok(), kind == RopeScalingKind::kNone) << factor;
+  }
+  ExpectInvalid(with(RopeScalingKind::kLinear, [](RopeScaling& s) { s.factor = 0.5; }), "rope_scaling.factor is 0.5");
+  ExpectInvalid(with(RopeScalingKind::kLlama3, [](RopeScaling& s) { s.original_length = 0; }), "original_length is 0");
+  ExpectInvalid(with(RopeScalingKind::kLlama3, [](RopeScaling& s) { s.high_freq_factor = 1.0; }), "high_freq_factor 1");
+  ExpectInvalid(with(RopeScalingKind::kYarn, [](RopeScaling& s) { s.beta_slow = 32.0; }), "beta_fast 32");
+  ExpectInvalid(with(RopeScalingKind::kYarn, [](RopeScaling& s) { s.attention_factor = kNan; }), "attention_factor");
+}
+
+TEST(ModelConfigTest, ChecksFrequencyDivisors) {
+  EXPECT_TRUE(Validate([](ModelConfig& c) { c.rope_frequency_divisors = {1.0f}; }).ok());
+  ExpectInvalid(Validate([](ModelConfig& c) { c.rope_frequency_divisors = {1.0f, 2.0f}; }), "head_size 2 needs 1");
+  ExpectInvalid(Validate([](ModelConfig& c) { c.rope_frequency_divisors = {0.0f}; }), "rope_frequency_divisors is 0");
+}
+
+}  // namespace
+}  // namespace perennial
