@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/types/span.h"
 #include "server/engine/session_id.h"
 
@@ -101,7 +102,10 @@ absl::Status CheckTurnSpec(const TurnSpec& spec, const EngineOptions& options, c
     if (!status.ok()) return status;
   }
   if (absl::Status status = ValidateSamplingParams(spec.sampling); !status.ok()) {
-    return MakeError(ErrorReason::kInvalidField, status.message());
+    // "sampling.top_p is 1.5, must …": what reaches a client has a colon after the field.
+    const std::pair<absl::string_view, absl::string_view> parts =
+        absl::StrSplit(status.message(), absl::MaxSplits(' ', 1));
+    return Invalid(parts.first, ": ", parts.second);
   }
   if (spec.max_tokens < 0 || spec.max_tokens > options.max_generated_tokens) {
     return Invalid("max_tokens: ", spec.max_tokens, " is not in [0, ", options.max_generated_tokens, "]");

@@ -1,0 +1,50 @@
+#include "server/engine/recent_tokens.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace perennial {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+TEST(RecentTokensTest, GivesTheNewestTokensOldestFirst) {
+  RecentTokens recent;
+  std::vector<TokenId> newest = {99};
+  recent.CopyNewest(5, newest);
+  EXPECT_THAT(newest, IsEmpty());
+  recent.Add({1, 2, 3});
+  recent.CopyNewest(2, newest);
+  EXPECT_THAT(newest, ElementsAre(2, 3));
+  recent.CopyNewest(9, newest);
+  EXPECT_THAT(newest, ElementsAre(1, 2, 3));
+  recent.CopyNewest(0, newest);
+  EXPECT_THAT(newest, IsEmpty());
+}
+
+TEST(RecentTokensTest, ForgetsTheOldestBeyondItsLimit) {
+  constexpr size_t kMax = RecentTokens::kMaxTokens;
+  for (const size_t piece : {size_t{1}, size_t{7}, kMax - 1, kMax, kMax + 3, 3 * kMax}) {
+    RecentTokens recent;
+    std::vector<TokenId> all;
+    while (all.size() < 2 * kMax + 10) {
+      std::vector<TokenId> tokens;
+      for (size_t i = 0; i < piece; ++i) tokens.push_back(static_cast<TokenId>(all.size() + i));
+      all.insert(all.end(), tokens.begin(), tokens.end());
+      recent.Add(tokens);
+    }
+    for (const size_t count : {size_t{1}, size_t{100}, kMax, 2 * kMax}) {
+      std::vector<TokenId> newest;
+      recent.CopyNewest(count, newest);
+      const auto kept = static_cast<std::ptrdiff_t>(std::min(count, kMax));
+      EXPECT_EQ(newest, std::vector<TokenId>(all.end() - kept, all.end())) << "pieces of " << piece;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace perennial
