@@ -25,7 +25,11 @@ T LoadUnaligned(const void* bytes) {
   return value;
 }
 
-// Not owned, not thread-safe. After a read that returned false nothing has moved.
+// Does not own the bytes; they must outlive it. Not thread-safe.
+//
+// REQUIRES: nothing. That is the point: sizes may come straight from a file, and a comparison that could overflow is
+// never made, because it is always the bytes that are left which are compared with. After a read that returned false
+// nothing has moved and the output is untouched.
 class ByteCursor {
  public:
   explicit ByteCursor(absl::Span<const std::byte> bytes) : bytes_(bytes) {}
@@ -33,7 +37,7 @@ class ByteCursor {
   size_t position() const { return position_; }                   // bytes read so far
   size_t remaining() const { return bytes_.size() - position_; }  // bytes left
 
-  // Reads one number.
+  // Reads one number, at any alignment. False if fewer bytes are left than it takes.
   template <typename T>
   bool Read(T* value) {
     if (remaining() < sizeof(T)) return false;

@@ -15,7 +15,8 @@
 
 namespace perennial {
 
-// The members are those of Checkpoint. `tensors` views bytes that the reader's caller keeps alive.
+// The members are those of Checkpoint, whose comments say what they mean. A value without invariants of its own:
+// CheckContents checks what a reader put in. `tensors` views bytes that the reader's caller keeps alive.
 struct CheckpointContents {
   ModelConfig config;
   TokenizerSource tokenizer;
