@@ -16,7 +16,8 @@ namespace perennial {
 // Both formats store numbers in little-endian order; readers copy them as they are.
 static_assert(std::endian::native == std::endian::little, "checkpoint files are read on little-endian machines only");
 
-// Reads a number at any alignment. REQUIRES: sizeof(T) bytes are readable at `bytes`.
+// Reads a number at any alignment: neither GGUF's metadata nor safetensors' tensors are aligned to anything, and a cast
+// pointer would be undefined behaviour. Compiles to one load. REQUIRES: sizeof(T) bytes are readable at `bytes`.
 template <typename T>
 T LoadUnaligned(const void* bytes) {
   static_assert(std::is_trivially_copyable_v<T>);
@@ -46,7 +47,8 @@ class ByteCursor {
     return true;
   }
 
-  // Takes the next `size` bytes, without copying. `size` may be anything a file claims.
+  // Takes the next `size` bytes as a view, without copying: mapped pages that nobody looks at are never read from disk.
+  // `size` may be anything a file claims.
   bool Take(uint64_t size, absl::Span<const std::byte>* taken) {
     if (size > remaining()) return false;
     *taken = bytes_.subspan(position_, size);
