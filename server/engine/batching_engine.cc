@@ -1,6 +1,7 @@
 #include "server/engine/batching_engine.h"
 
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "model/check.h"
@@ -57,7 +58,12 @@ void BatchingEngine::Drain(absl::Time deadline, std::function<void()> done) {
 }
 
 void BatchingEngine::Put(InboxItem item) {
-  switch (inbox_.Put(item)) {
+  const Inbox::PutResult put = inbox_.Put(item);
+  if (put != Inbox::PutResult::kTaken && std::holds_alternative<SubmittedTurn>(item)) {
+    absl::MutexLock lock(&stats_mutex_);
+    ++refused_turns_;
+  }
+  switch (put) {
     case Inbox::PutResult::kTaken:
       return;
     case Inbox::PutResult::kFull:
@@ -74,7 +80,9 @@ void BatchingEngine::Wake() { inbox_.Wake(); }
 
 EngineStats BatchingEngine::Stats() const {
   absl::MutexLock lock(&stats_mutex_);
-  return stats_;
+  EngineStats stats = stats_;
+  stats.turns_rejected += refused_turns_;
+  return stats;
 }
 
 void BatchingEngine::PublishStats() {

@@ -58,6 +58,7 @@ class BatchingEngine final : public Engine {
 
   mutable absl::Mutex stats_mutex_;
   EngineStats stats_ ABSL_GUARDED_BY(stats_mutex_);
+  int64_t refused_turns_ ABSL_GUARDED_BY(stats_mutex_) = 0;  // by the inbox: the loop never saw them
 
   absl::Mutex thread_mutex_;  // orders Start and Stop
   std::thread thread_ ABSL_GUARDED_BY(thread_mutex_);

@@ -126,8 +126,10 @@ TEST_F(BatchingEngineTest, RefusesWhatItsInboxDoesNotHold) {
   for (RecordingTurnSink& sink : sinks) engine().Submit(Turn("x", "a"), &sink);
   EXPECT_FALSE(sinks[1].finished());
   EXPECT_EQ(ReasonOf(sinks[2].result().status), ErrorReason::kQueueFull);
+  EXPECT_EQ(engine().Stats().turns_rejected, 1);
   RunOnce();
   EXPECT_EQ(ReasonOf(sinks[1].result().status), ErrorReason::kSessionNotFound);
+  EXPECT_EQ(engine().Stats().turns_rejected, 3);
 }
 
 TEST_F(BatchingEngineTest, DrainsOnItsOwnThread) {

@@ -1,0 +1,350 @@
+#include "tests/simulation/engine_simulation.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <iostream>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+
+namespace perennial {
+namespace {
+
+constexpr TokenId kEndToken = 2;
+const std::vector<TokenId> kReplyEnd = {3, 10};
+
+absl::string_view BytesOf(TokenId token) {
+  static const std::string* const kAscii = [] {
+    auto* ascii = new std::string;
+    for (int c = 0; c < 128; ++c) ascii->push_back(static_cast<char>(c));
+    return ascii;
+  }();
+  return token < 128 ? absl::string_view(*kAscii).substr(static_cast<size_t>(token), 1) : "";
+}
+
+}  // namespace
+
+EngineSimulation::EngineSimulation(uint64_t seed) : random_(seed) {
+  options_.max_sessions = static_cast<int32_t>(Random(1, 10));
+  options_.max_waiting_turns = static_cast<int32_t>(Random(1, 12));
+  options_.max_turns_per_session = static_cast<int32_t>(Random(1, 4));
+  options_.max_running_turns = static_cast<int32_t>(Random(1, 6));
+  options_.max_step_tokens = static_cast<int32_t>(OneIn(4) ? Random(1, 3) : Random(1, 64));
+  options_.prefill_chunk_tokens = static_cast<int32_t>(OneIn(4) ? Random(1, 3) : Random(1, 40));
+  options_.heartbeat_interval = absl::Seconds(Random(1, 20));
+  options_.slow_reader_timeout = absl::Seconds(Random(1, 30));
+  alphabet_ = {'a', 'b', 'c', 'd', 'e'};
+  script_ = RepliesFrom(alphabet_, kEndToken, static_cast<int32_t>(Random(1, 25)));
+  runner_ = std::make_unique<FakeModelRunner>(FakeOptions{
+      .cache_memory_bytes = Random(20, 400) * FakeModelRunner::kRowBytes, .script = script_, .before_step = {}});
+  EngineModel model;
+  model.runner = runner_.get();
+  model.token_bytes = BytesOf;
+  model.end_tokens = {kEndToken};
+  model.reply_end = kReplyEnd;
+  absl::StatusOr<std::unique_ptr<Engine>> engine =
+      Engine::Create(options_, std::move(model), &clock_, [this] { return random_(); });
+  EXPECT_TRUE(engine.ok()) << engine.status();
+  engine_ = *std::move(engine);
+}
+
+EngineSimulation::~EngineSimulation() { engine_.reset(); }
+
+int64_t EngineSimulation::Random(int64_t least, int64_t most) {
+  return least + static_cast<int64_t>(random_() % static_cast<uint64_t>(most - least + 1));
+}
+
+std::shared_ptr<EngineSimulation::Client> EngineSimulation::AnyClient() {
+  if (clients_.empty()) return nullptr;
+  return clients_[static_cast<size_t>(Random(0, static_cast<int64_t>(clients_.size()) - 1))];
+}
+
+void EngineSimulation::Act() {
+  if (OneIn(12)) CreateSession();
+  if (OneIn(4)) SubmitTurn();
+  if (OneIn(20)) CallAboutSession();
+  if (OneIn(6)) DisturbTurn();
+  if (OneIn(60)) DisturbRunner();
+  if (OneIn(5)) clock_.Advance(absl::Milliseconds(Random(1, 8000)));
+}
+
+void EngineSimulation::CreateSession() {
+  SessionSpec spec;
+  spec.shape = {.sink_tokens = static_cast<int32_t>(Random(0, 5)),
+                .note_tokens = 0,
+                .window_tokens = static_cast<int32_t>(Random(1, 40))};
+  spec.eviction = OneIn(4) ? EvictionPolicy::kTurnWise : EvictionPolicy::kTokenWise;
+  for (int64_t i = Random(0, 12); i > 0; --i) spec.opening.push_back(static_cast<TokenId>(Random(0, 255)));
+  spec.idle_timeout = absl::Seconds(Random(1, 120));
+  engine_->CreateSession(spec, [this, spec](absl::StatusOr<SessionInfo> session) {
+    if (!session.ok()) {
+      EXPECT_TRUE(absl::IsResourceExhausted(session.status())) << session.status();
+      return;
+    }
+    auto client = std::make_shared<Client>();
+    client->session_id = session->id;
+    if (spec.eviction == EvictionPolicy::kTokenWise) {
+      client->oracle = std::make_unique<ReplyOracle>(script_, spec, std::vector<TokenId>{kEndToken}, kReplyEnd);
+    }
+    clients_.push_back(std::move(client));
+  });
+}
+
+void EngineSimulation::SubmitTurn() {
+  Turn& turn = turns_.emplace_back();
+  TurnSpec& spec = turn.spec;
+  turn.client = AnyClient();
+  if (turn.client == nullptr || OneIn(6)) {
+    turn.client = std::make_shared<Client>();
+    spec.ephemeral = SessionSpec{};
+    spec.ephemeral->shape = {.sink_tokens = 2, .note_tokens = 0, .window_tokens = static_cast<int32_t>(Random(1, 30))};
+    turn.client->oracle =
+        std::make_unique<ReplyOracle>(script_, *spec.ephemeral, std::vector<TokenId>{kEndToken}, kReplyEnd);
+  } else {
+    spec.session_id = turn.client->session_id;
+  }
+  for (int64_t i = OneIn(5) ? Random(20, 120) : Random(1, 20); i > 0; --i) {
+    spec.tokens.push_back(static_cast<TokenId>(Random(0, 255)));
+  }
+  if (OneIn(5)) spec.tokens_if_first = std::vector<TokenId>{4, 5, 6};
+  spec.max_tokens = Random(1, 40);
+  spec.ignore_end_of_turn = OneIn(5);
+  if (spec.ignore_end_of_turn && OneIn(3)) spec.max_tokens = 0;
+  spec.sampling.temperature = OneIn(2) ? 0.0f : 1.0f;
+  spec.sampling.repetition_penalty = OneIn(3) ? 1.3f : 1.0f;
+  spec.sampling.seed = random_();
+  if (OneIn(5)) spec.stop_strings = {std::string(1, static_cast<char>('a' + Random(0, 4))) + "b"};
+  spec.reject_if_busy = OneIn(5);
+  if (OneIn(6)) spec.deadline = clock_.Now() + absl::Seconds(Random(0, 60));
+  if (OneIn(60)) spec.tokens.clear();  // a bad field
+  turn.sink.on_event = [this, &turn](const TurnEvent& event) { OnEvent(turn, event); };
+  turn.sink.on_finish = [this, &turn](const TurnResult& result) { OnFinish(turn, result); };
+  ++submitted_;
+  turn.ticket = engine_->Submit(spec, &turn.sink);
+}
+
+void EngineSimulation::CallAboutSession() {
+  const std::shared_ptr<Client> client = AnyClient();
+  if (client == nullptr) return;
+  const auto expect_known = [](absl::StatusOr<SessionInfo> session) {
+    // Or the inbox, which is small here, is full.
+    if (ReasonOf(session.status()) == ErrorReason::kQueueFull) return;
+    if (!session.ok()) EXPECT_EQ(ReasonOf(session.status()), ErrorReason::kSessionNotFound) << session.status();
+  };
+  switch (Random(0, 2)) {
+    case 0:
+      engine_->DeleteSession(client->session_id, expect_known);
+      std::erase(clients_, client);
+      break;
+    case 1:
+      engine_->UpdateSession(client->session_id, {.idle_timeout = absl::Seconds(Random(1, 200)), .labels = {}},
+                             expect_known);
+      break;
+    default:
+      engine_->GetSession(client->session_id, expect_known);
+  }
+}
+
+void EngineSimulation::DisturbTurn() {
+  if (turns_.empty()) return;
+  Turn& turn = *std::next(turns_.begin(), Random(0, static_cast<int64_t>(turns_.size()) - 1));
+  if (OneIn(2)) {
+    turn.ticket->Cancel();
+  } else {
+    turn.sink.SetReady(!turn.sink.ReadyForMore());
+    turn.last_progress = tally_.passes;
+  }
+}
+
+void EngineSimulation::DisturbRunner() {
+  if (OneIn(2)) {
+    runner_->FailStep(Random(1, 10), absl::InternalError("simulated"));
+  } else {
+    runner_->PoisonStep(Random(1, 10));
+  }
+}
+
+void EngineSimulation::OnEvent(Turn& turn, const TurnEvent& event) {
+  if (!std::holds_alternative<TurnHeartbeat>(event.event)) turn.last_progress = tally_.passes;
+  if (const auto* queued = std::get_if<TurnQueued>(&event.event)) {
+    EXPECT_FALSE(turn.started) << "queued after it started";
+    EXPECT_TRUE(turn.position < 0 || queued->position < turn.position) << "it was overtaken";
+    turn.position = queued->position;
+  } else if (const auto* started = std::get_if<TurnStarted>(&event.event)) {
+    EXPECT_FALSE(turn.client->running) << "two turns hold one session";
+    turn.client->running = turn.started = true;
+    turn.prompt_tokens = started->prompt_tokens;
+  }
+}
+
+void EngineSimulation::OnFinish(Turn& turn, const TurnResult& result) {
+  EXPECT_EQ(turn.started, result.turn > 0);
+  fed_ += result.usage.fed_tokens;
+  generated_ += result.usage.generated_tokens;
+  evicted_ += result.usage.evicted_tokens;
+  std::string ending = "OK";
+  if (!result.status.ok()) {
+    const std::optional<ErrorReason> reason = ReasonOf(result.status);
+    if (reason.has_value()) ++tally_.endings[std::string(ErrorReasonName(*reason))];
+    ending = !turn.started ? "not admitted" : result.usage.generated_tokens == 0 ? "undone" : "cut";
+  }
+  ++tally_.endings[ending];
+  if (ReasonOf(result.status) == ErrorReason::kSessionNotFound ||
+      ReasonOf(result.status) == ErrorReason::kModelFailure) {
+    std::erase(clients_, turn.client);
+  }
+  if (!turn.started) return;
+  turn.client->running = false;
+  CheckReply(turn, result);
+}
+
+void EngineSimulation::CheckReply(Turn& turn, const TurnResult& result) {
+  const SessionMemory& memory = result.memory;
+  EXPECT_LE(memory.visible_tokens, memory.sink_tokens + memory.window_tokens);
+  EXPECT_GE(memory.horizon_token, memory.sink_tokens);
+  const bool kept = result.usage.generated_tokens > 0;
+  if (ReasonOf(result.status) == ErrorReason::kModelFailure) return;  // nobody asks that session again
+  if (kept) {
+    EXPECT_GE(memory.stream_tokens - memory.visible_tokens - memory.forgotten_tokens, 2) << "its end is not yet fed";
+    EXPECT_LE(memory.stream_tokens - memory.visible_tokens - memory.forgotten_tokens, 3);
+  }
+  if (turn.client->oracle == nullptr) return;
+  ReplyOracle& oracle = *turn.client->oracle;
+  const std::string text = turn.sink.text();
+  if (result.status.ok()) {
+    const ReplyOracle::Reply reply = oracle.Say(turn.spec);
+    EXPECT_EQ(text, reply.text);
+    EXPECT_EQ(result.reason, reply.reason);
+    EXPECT_EQ(result.usage.generated_tokens, reply.generated);
+  } else if (kept) {
+    const ReplyOracle::Reply reply = oracle.Say(turn.spec, result.usage.generated_tokens);
+    EXPECT_TRUE(reply.cut);
+    if (turn.spec.stop_strings.empty()) EXPECT_EQ(text, reply.text);
+    EXPECT_TRUE(absl::StartsWith(reply.text, text)) << text << " is not how this begins: " << reply.text;
+  } else {
+    EXPECT_EQ(text, "");
+    oracle.Undo(turn.spec, result.usage.fed_tokens);
+  }
+  EXPECT_EQ(memory.stream_tokens, oracle.stream_tokens());
+}
+
+void EngineSimulation::Pass() {
+  ++tally_.passes;
+  const bool worked = engine_->RunOnce();
+  CheckBooks();
+  CheckProgress();
+  if (!worked) {
+    const EngineStats stats = engine_->Stats();
+    EXPECT_EQ(stats.running_turns, stats.paused_turns) << "a turn could run and does not";
+    EXPECT_GT(engine_->NextWakeTime(), clock_.Now()) << "the engine would spin";
+    if (stats.waiting_turns > 0) EXPECT_GT(stats.running_turns, 0) << "a turn waits for nobody";
+  }
+  ForgetEndedTurns();
+}
+
+void EngineSimulation::CheckBooks() {
+  const EngineStats stats = engine_->Stats();
+  const FakeCounters runner = runner_->counters();
+  EXPECT_EQ(stats.sessions, runner.live_caches);
+  EXPECT_EQ(stats.cache_bytes, runner.used_bytes);
+  EXPECT_LE(stats.sessions, options_.max_sessions);
+  EXPECT_EQ(stats.sessions_created,
+            stats.sessions + stats.sessions_expired + stats.sessions_deleted + stats.sessions_failed);
+  EXPECT_EQ(submitted_, stats.turns_finished + stats.turns_cancelled + stats.turns_failed + stats.turns_rejected +
+                            stats.waiting_turns + stats.running_turns);
+  EXPECT_LE(stats.running_turns, options_.max_running_turns);
+  EXPECT_LE(stats.waiting_turns, options_.max_waiting_turns);
+  EXPECT_LE(runner.largest_batch, options_.max_running_turns);
+  EXPECT_LE(runner.largest_step_tokens, options_.max_step_tokens);
+  EXPECT_EQ(runner.refused_steps, 0) << "the runner found fault with a batch";
+  EXPECT_EQ(stats.step_tokens, runner.stream_tokens);
+  EXPECT_EQ(stats.steps, runner.steps + runner.failed_steps);
+  int64_t running = 0, unfinished = 0;
+  for (const Turn& turn : turns_) {
+    if (turn.sink.finished()) continue;
+    ++unfinished;
+    if (turn.started) ++running;
+  }
+  EXPECT_EQ(running, stats.running_turns);
+  EXPECT_EQ(unfinished, stats.running_turns + stats.waiting_turns);
+}
+
+void EngineSimulation::CheckProgress() {
+  for (const Turn& turn : turns_) {
+    if (!turn.started || turn.sink.finished() || !turn.sink.ReadyForMore()) continue;
+    // Each running turn is served every max_running_turns steps. A prefill needs a service per token at most; stop
+    // strings hold back one token's text.
+    const bool decoding = !turn.sink.text().empty();
+    const int64_t services = decoding ? 2 : turn.prompt_tokens + 2;
+    EXPECT_LE(tally_.passes - turn.last_progress, services * (options_.max_running_turns + 1)) << "a turn starves";
+  }
+}
+
+void EngineSimulation::ForgetEndedTurns() {
+  turns_.remove_if([](const Turn& turn) { return turn.sink.finished(); });
+}
+
+void EngineSimulation::Run() {
+  for (int64_t pass = Random(50, 600); pass > 0 && !testing::Test::HasFailure(); --pass) {
+    Act();
+    Pass();
+  }
+  if (testing::Test::HasFailure()) return engine_->Stop();
+  bool drained = false;
+  if (OneIn(2)) {
+    engine_->Drain(clock_.Now() + absl::Seconds(Random(0, 30)), [&] { drained = true; });
+    for (int64_t pass = 0; pass < 10'000 && !drained && !testing::Test::HasFailure(); ++pass) {
+      if (OneIn(3)) clock_.Advance(absl::Seconds(1));
+      Pass();
+    }
+    EXPECT_TRUE(drained);
+    EXPECT_TRUE(turns_.empty());
+  }
+  engine_->Stop();
+  CheckBooks();
+  EXPECT_EQ(engine_->Stats().running_turns + engine_->Stats().waiting_turns, 0) << "a client was left waiting";
+  EXPECT_EQ(fed_, engine_->Stats().step_tokens);
+  EXPECT_EQ(generated_, engine_->Stats().generated_tokens);
+  EXPECT_EQ(evicted_, engine_->Stats().evicted_tokens);
+  engine_.reset();
+  EXPECT_EQ(runner_->counters().live_caches, 0);
+}
+
+void EngineSimulation::Tally::Add(const Tally& other) {
+  passes += other.passes;
+  for (const auto& [ending, turns] : other.endings) endings[ending] += turns;
+}
+
+void RunSimulations(uint64_t first_seed, uint64_t num_seeds) {
+  const char* only = std::getenv("PERENNIAL_SEED");
+  if (only != nullptr) {
+    ASSERT_TRUE(absl::SimpleAtoi(only, &first_seed)) << "PERENNIAL_SEED is not a number";
+    num_seeds = 1;
+  }
+  EngineSimulation::Tally tally;
+  for (uint64_t seed = first_seed; seed < first_seed + num_seeds; ++seed) {
+    EngineSimulation simulation(seed);
+    simulation.Run();
+    tally.Add(simulation.tally());
+    if (testing::Test::HasFailure()) {
+      FAIL() << "seed " << seed << " failed at pass " << simulation.tally().passes
+             << ". Replay: PERENNIAL_SEED=" << seed
+             << " perennial_engine_simulation_test --gtest_filter='EngineSimulationTest.*'";
+    }
+  }
+  std::cout << num_seeds << " seeds, " << tally.passes << " passes;";
+  for (const auto& [ending, turns] : tally.endings) std::cout << " " << ending << " " << turns;
+  std::cout << std::endl;
+  if (only != nullptr) return;
+  for (const char* ending :
+       {"OK", "undone", "cut", "not admitted", "SESSION_NOT_FOUND", "TURN_IN_PROGRESS", "NO_FREE_CACHE", "QUEUE_FULL",
+        "SLOW_READER", "SHUTTING_DOWN", "MODEL_FAILURE", "INVALID_FIELD"}) {
+    EXPECT_GT(tally.endings[ending], 0) << "the storm never raised " << ending;
+  }
+}
+
+}  // namespace perennial
