@@ -276,6 +276,10 @@ void EngineSimulation::CheckBooks() {
 void EngineSimulation::CheckProgress() {
   for (const Turn& turn : turns_) {
     if (!turn.started || turn.sink.finished() || !turn.sink.ReadyForMore()) continue;
+    // Seen from outside, a service is a token's text. A plain greedy turn follows the script, whose tokens all have
+    // some.
+    const SamplingParams& sampling = turn.spec.sampling;
+    if (sampling.temperature > 0 || sampling.repetition_penalty != 1.0f || turn.spec.ignore_end_of_turn) continue;
     // Each running turn is served every max_running_turns steps. A prefill needs a service per token at most; stop
     // strings hold back one token's text.
     const bool decoding = !turn.sink.text().empty();
