@@ -26,7 +26,8 @@ use tokenizers::{NormalizerWrapper, TokenizerImpl};
 /// up control literals in it ("defusing", see `control`). Removed again after control tokens have been matched.
 pub const SENTINEL: char = '\u{FDD0}';
 
-/// Steps back that one match attempt may take. 1 MB of spaces needs about as many.
+/// Steps back that one match attempt may take: several for every character of a long stretch of spaces. The engine's
+/// own stack, of a million steps, then is the limit for such a stretch.
 const BACKTRACK_LIMIT: usize = 4_000_000;
 
 /// GPT-2's own pattern, which `ByteLevel { use_regex: true }` stands for.

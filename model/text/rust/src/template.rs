@@ -10,8 +10,10 @@ use minijinja::value::{Kwargs, Serde, Value};
 use minijinja::{Environment, Error, ErrorKind, Output, State};
 
 const NAME: &str = "chat_template";
-/// The largest real chat templates have about 20 KB.
-const MAX_SOURCE_BYTES: usize = 256 * 1024;
+/// The largest real chat templates have about 20 KB. Compiling takes time that grows with the square of an expression.
+const MAX_SOURCE_BYTES: usize = 64 * 1024;
+/// Compiling recurses into expressions, and `1+1+1+…` is as deep as it is long: measured, 64 KiB of it need under 16 MB.
+const COMPILER_STACK_BYTES: usize = 64 << 20;
 /// What the context calls the time that `strftime_now` shows.
 const NOW: &str = "perennial_unix_seconds";
 const MAX_DATE_BYTES: usize = 512;
@@ -27,6 +29,14 @@ impl ChatTemplate {
             let size = source.len();
             return Err(format!("the template has {size} bytes, the limit is {MAX_SOURCE_BYTES}").into());
         }
+        // On a thread of its own: how much stack the caller has left is unknown.
+        let source = source.to_owned();
+        let compiler =
+            std::thread::Builder::new().stack_size(COMPILER_STACK_BYTES).spawn(move || Self::compile(&source))?;
+        compiler.join().map_err(|_| "the template compiler panicked")?
+    }
+
+    fn compile(source: &str) -> Result<Self, Failure> {
         let mut environment = Environment::new();
         environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
         environment.set_recursion_limit(100);
@@ -197,5 +207,13 @@ mod tests {
         assert!(render(doubling, "{}").is_err());
         assert!(render("{{ 'x' * 999999999999 }}", "{}").is_err());
         assert!(render("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "{}").is_err());
+    }
+
+    #[test]
+    fn expressions_as_deep_as_the_source_is_long_do_not_overflow_the_stack() {
+        assert_eq!(render(&format!("{{{{ 1{} }}}}", "+1".repeat(30_000)), "{}").unwrap(), "30001");
+        assert_eq!(render(&format!("{{{{ {}1 }}}}", "-".repeat(60_000)), "{}").unwrap(), "1");
+        assert!(render(&format!("{{{{ x{} }}}}", ".a".repeat(30_000)), "{}").is_err());
+        assert!(render(&"x".repeat(MAX_SOURCE_BYTES + 1), "{}").is_err());
     }
 }
