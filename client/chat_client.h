@@ -31,7 +31,7 @@ struct ChatClientOptions {
 
   // What a proxy hashes to find the server of a session: up to 64 of [A-Za-z0-9_-]. Empty: a random one. Set it to go
   // on with a session of another client behind such a proxy (Session.route).
-  std::string route;
+  std::string route = "";
 
   // How long a call other than Chat may take. A turn takes as long as it takes.
   absl::Duration call_timeout = absl::Seconds(10);

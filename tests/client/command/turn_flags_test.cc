@@ -1,0 +1,80 @@
+#include "client/command/turn_flags.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace perennial {
+namespace {
+
+using ::testing::HasSubstr;
+
+// The request or config made of these arguments.
+absl::StatusOr<v1::ChatRequest> Request(const std::vector<std::string>& arguments) {
+  TurnFlags turn;
+  FlagSet flags;
+  turn.AddTo(flags);
+  if (const auto parsed = flags.Parse(arguments); !parsed.ok()) return parsed.status();
+  return turn.Request();
+}
+
+absl::StatusOr<v1::SessionConfig> Config(const std::vector<std::string>& arguments) {
+  SessionFlags session;
+  FlagSet flags;
+  session.AddTo(flags);
+  if (const auto parsed = flags.Parse(arguments); !parsed.ok()) return parsed.status();
+  EXPECT_EQ(session.any_given(), !arguments.empty());
+  return session.Config();
+}
+
+TEST(TurnFlagsTest, WhatIsNotGivenIsLeftToTheServer) {
+  v1::ChatRequest expected;
+  expected.mutable_sampling();
+  EXPECT_EQ(Request({})->SerializeAsString(), expected.SerializeAsString());
+  EXPECT_EQ(Config({})->ByteSizeLong(), 0U);
+}
+
+TEST(TurnFlagsTest, EveryFlagReachesItsField) {
+  const auto request = Request({"--max_tokens=0", "--ignore_end_of_turn", "--stop=END", "--temperature=0.5",
+                                "--top_k=40", "--top_p=0.75", "--min_p=0.25", "--repetition_penalty=1.5",
+                                "--repetition_window=64", "--seed=18446744073709551615"});
+  ASSERT_TRUE(request.ok()) << request.status();
+  EXPECT_TRUE(request->has_max_tokens());
+  EXPECT_EQ(request->max_tokens(), 0);
+  EXPECT_TRUE(request->ignore_end_of_turn());
+  EXPECT_EQ(request->stop(0), "END");
+  EXPECT_EQ(request->sampling().temperature(), 0.5F);
+  EXPECT_EQ(request->sampling().top_k(), 40);
+  EXPECT_EQ(request->sampling().top_p(), 0.75F);
+  EXPECT_EQ(request->sampling().min_p(), 0.25F);
+  EXPECT_EQ(request->sampling().repetition_penalty(), 1.5F);
+  EXPECT_EQ(request->sampling().repetition_window(), 64);
+  EXPECT_EQ(request->sampling().seed(), 18446744073709551615U);
+
+  const auto config = Config({"--system=Be brief.", "--cache_tokens=512", "--sink_tokens=0", "--idle_timeout=90m",
+                              "--label=owner=Ada", "--label=note=a=b"});
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->history(0).text(), "Be brief.");
+  EXPECT_EQ(config->cache_tokens(), 512);
+  EXPECT_TRUE(config->has_sink_tokens());
+  EXPECT_EQ(config->idle_timeout().seconds(), 5400);
+  EXPECT_EQ(config->labels().at("owner"), "Ada");
+  EXPECT_EQ(config->labels().at("note"), "a=b");
+}
+
+TEST(TurnFlagsTest, RefusesWhatCannotBeSent) {
+  EXPECT_FALSE(Request({"--stop=\xff"}).ok());
+  EXPECT_FALSE(Config({"--system=\xff"}).ok());
+  EXPECT_FALSE(Config({"--label=plain"}).ok());
+  EXPECT_FALSE(Config({"--label==x"}).ok());
+  EXPECT_FALSE(Config({"--idle_timeout=-1s"}).ok());
+  EXPECT_FALSE(Config({"--idle_timeout=inf"}).ok());
+  EXPECT_FALSE(Config({"--idle_timeout=30"}).ok()) << "without a unit";
+}
+
+TEST(TurnFlagsTest, BadTextIsNamedWithItsByte) {
+  EXPECT_EQ(CheckUtf8("the text", "ab\xff").message(), "the text is not UTF-8: byte 2 is 0xff");
+  EXPECT_TRUE(CheckUtf8("the text", "Grüße").ok());
+}
+
+}  // namespace
+}  // namespace perennial
