@@ -55,10 +55,6 @@ bool BeginsWith(absl::Span<const TokenId> tokens, absl::Span<const TokenId> pref
   return tokens.size() >= prefix.size() && std::equal(prefix.begin(), prefix.end(), tokens.begin());
 }
 
-bool EndsWith(absl::Span<const TokenId> tokens, absl::Span<const TokenId> suffix) {
-  return tokens.size() >= suffix.size() && std::equal(suffix.rbegin(), suffix.rend(), tokens.rbegin());
-}
-
 std::vector<TokenId> After(absl::Span<const TokenId> tokens, size_t begin) {
   return std::vector<TokenId>(tokens.begin() + begin, tokens.end());
 }
@@ -118,10 +114,14 @@ absl::Status ChatTemplate::LearnFirstTurn() {
   absl::StatusOr<std::vector<TokenId>> first = tokenizer_->EncodeRendered(*first_text);
   if (!first.ok()) return first.status();
   first_turn_writes_bos_ = BeginsWithBos(*first);
-  // A first turn is an opening and a turn like any other if its text and its tokens are; and a BOS that every turn
-  // begins with must not be preceded by another one.
-  first_turn_differs_ = format_->first_turn_differs() || !EndsWith(*first, *turn) ||
-                        (first->size() == turn->size() && first_turn_writes_bos_);
+  // A BOS that every turn begins with must not be preceded by another one.
+  first_turn_differs_ = format_->first_turn_differs() || (*first == *turn && first_turn_writes_bos_);
+  if (first_turn_differs_) return absl::OkStatus();
+  // What holds for the text must hold for its tokens: SentencePiece puts a space before a text's first word only.
+  absl::StatusOr<std::vector<TokenId>> pieces = OpeningTokens(std::nullopt);
+  if (!pieces.ok()) return pieces.status();
+  pieces->insert(pieces->end(), turn->begin(), turn->end());
+  first_turn_differs_ = *first != *pieces;
   return absl::OkStatus();
 }
 

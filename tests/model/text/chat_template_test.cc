@@ -249,7 +249,7 @@ TEST(ChatTemplateTest, AFirstTurnMayCarryTheSystemMessage) {
 // Pieces of a SentencePiece stream must not get the space that stands before a whole text.
 TEST(ChatTemplateTest, SentencePiecePiecesTogetherAreTheWholeRenderingsTokens) {
   const auto tokenizer = *Tokenizer::Create(SentencePieceVocabulary(), "");
-  for (const char* name : {"llama2", "mistral"}) {
+  for (const char* name : {"llama2", "mistral", "zephyr"}) {
     ChatTemplateOptions options;
     options.source = *BuiltInChatTemplate(name);
     options.bos_text = "<s>";
@@ -272,6 +272,8 @@ TEST(ChatTemplateTest, SentencePiecePiecesTogetherAreTheWholeRenderingsTokens) {
                                                    {Role::kAssistant, "x"}}});
     ASSERT_GT(whole.size(), opened.size());
     EXPECT_TRUE(std::equal(opened.begin(), opened.end(), whole.begin())) << name;
+    // Zephyr's reply stands after a line break, where a whole text's leading space has no place.
+    if (std::string(name) == "zephyr") continue;
     EXPECT_TRUE(std::equal(stream.begin(), stream.end(), whole.begin())) << name;
   }
 }

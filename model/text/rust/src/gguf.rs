@@ -87,7 +87,7 @@ pub fn build(arrays: &Arrays) -> Result<Parts, Failure> {
             Ok(Parts { merging, normalizer: None, pre_tokenizer, added_tokens, byte_level: true, unknown, unreachable })
         }
         "llama" => Ok(Parts {
-            merging: Merging::SentencePiece(sentence_piece(tokens, arrays, unknown)?),
+            merging: Merging::SentencePiece(Box::new(sentence_piece(tokens, arrays, unknown)?)),
             normalizer: Some(space_marks(arrays.add_space_prefix)?),
             pre_tokenizer: CheckedPreTokenizer::new(None)?,
             added_tokens,
@@ -137,7 +137,7 @@ fn byte_level_bpe(tokens: Vec<String>, merges: &[&[u8]], ignore_merges: bool) ->
     let vocabulary: Vocab = tokens.into_iter().zip(0u32..).collect();
     let merges = merges.iter().zip(0usize..).map(|(merge, rank)| parse_merge(merge, rank)).collect::<Result<_, _>>()?;
     let bpe = BPE::builder().vocab_and_merges(vocabulary, merges).ignore_merges(ignore_merges).build()?;
-    Ok(Merging::Library(bpe.into()))
+    Ok(Merging::Library(Box::new(bpe.into())))
 }
 
 /// "left right". Neither side is empty, so the space that separates is never the first character.

@@ -39,8 +39,8 @@ pub type Pipeline =
 
 /// Merging rules and vocabulary.
 pub enum Merging {
-    Library(ModelWrapper),
-    SentencePiece(SentencePiece),
+    Library(Box<ModelWrapper>),
+    SentencePiece(Box<SentencePiece>),
 }
 
 /// One vocabulary for the several pipelines of a tokenizer.

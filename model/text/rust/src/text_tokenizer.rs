@@ -38,7 +38,7 @@ impl TextTokenizer {
         let pre_tokenizer = CheckedPreTokenizer::new(library.get_pre_tokenizer())?;
         let normalizer = StrippingNormalizer::new(library.get_normalizer().cloned());
         let added = library.get_added_vocabulary().clone();
-        let model = SharedModel(Arc::new(Merging::Library(library.get_model().clone())));
+        let model = SharedModel(Arc::new(Merging::Library(Box::new(library.get_model().clone()))));
         let mut pipeline: Pipeline = TokenizerImpl::new(model);
         pipeline.with_pre_tokenizer(Some(pre_tokenizer));
         pipeline.with_added_vocabulary(added);
