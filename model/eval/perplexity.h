@@ -31,7 +31,7 @@ struct PerplexityOptions {
   int32_t chunk_tokens = 128;   // tokens per step; results do not depend on it beyond rounding
 
   // Called after every step: tokens predicted so far, and in all. May be empty.
-  std::function<void(int64_t done, int64_t total)> progress;
+  std::function<void(int64_t done, int64_t total)> progress = nullptr;
 };
 
 // Shape of the one cache that the evaluation of `num_tokens` tokens uses. INVALID_ARGUMENT naming the option.
