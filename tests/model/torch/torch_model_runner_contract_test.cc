@@ -1,4 +1,4 @@
-// The contract of every ModelRunner, kept by the torch runner in both CPU number types and with scattered cache blocks.
+// The contract of every ModelRunner, kept by the torch runner on a small random model in float32.
 
 #include <memory>
 #include <utility>
