@@ -133,7 +133,9 @@ void EngineSimulation::CallAboutSession() {
   const auto expect_known = [](absl::StatusOr<SessionInfo> session) {
     // Or the inbox, which is small here, is full.
     if (ReasonOf(session.status()) == ErrorReason::kQueueFull) return;
-    if (!session.ok()) EXPECT_EQ(ReasonOf(session.status()), ErrorReason::kSessionNotFound) << session.status();
+    if (!session.ok()) {
+      EXPECT_EQ(ReasonOf(session.status()), ErrorReason::kSessionNotFound) << session.status();
+    }
   };
   switch (Random(0, 2)) {
     case 0:
@@ -223,7 +225,9 @@ void EngineSimulation::CheckReply(Turn& turn, const TurnResult& result) {
   } else if (kept) {
     const ReplyOracle::Reply reply = oracle.Say(turn.spec, result.usage.generated_tokens);
     EXPECT_TRUE(reply.cut);
-    if (turn.spec.stop_strings.empty()) EXPECT_EQ(text, reply.text);
+    if (turn.spec.stop_strings.empty()) {
+      EXPECT_EQ(text, reply.text);
+    }
     EXPECT_TRUE(absl::StartsWith(reply.text, text)) << text << " is not how this begins: " << reply.text;
   } else {
     EXPECT_EQ(text, "");
@@ -241,7 +245,9 @@ void EngineSimulation::Pass() {
     const EngineStats stats = engine_->Stats();
     EXPECT_EQ(stats.running_turns, stats.paused_turns) << "a turn could run and does not";
     EXPECT_GT(engine_->NextWakeTime(), clock_.Now()) << "the engine would spin";
-    if (stats.waiting_turns > 0) EXPECT_GT(stats.running_turns, 0) << "a turn waits for nobody";
+    if (stats.waiting_turns > 0) {
+      EXPECT_GT(stats.running_turns, 0) << "a turn waits for nobody";
+    }
   }
   ForgetEndedTurns();
 }

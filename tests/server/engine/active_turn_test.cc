@@ -220,8 +220,12 @@ TEST_F(ActiveTurnTest, ReportsTheRowsThatAnUndoneTurnOverwrote) {
     EXPECT_EQ(result.usage.fed_tokens, 5 * steps);
     EXPECT_EQ(before.visible_tokens - result.memory.visible_tokens, result.usage.evicted_tokens);
     EXPECT_EQ(result.memory.forgotten_tokens - before.forgotten_tokens, result.usage.evicted_tokens);
-    if (steps == 30) EXPECT_EQ(result.memory.visible_tokens, shape_.sink_tokens);
-    if (steps == 1) EXPECT_EQ(result.usage.evicted_tokens, 0);
+    if (steps == 30) {
+      EXPECT_EQ(result.memory.visible_tokens, shape_.sink_tokens);
+    }
+    if (steps == 1) {
+      EXPECT_EQ(result.usage.evicted_tokens, 0);
+    }
 
     oracle.Undo(undone, result.usage.fed_tokens);
     const TurnSpec next = Turn(session, "next", 30);
@@ -309,7 +313,9 @@ TEST_F(ActiveTurnTest, TellsWhichTurnsLeaveTheWindow) {
   EXPECT_EQ(evicted[0].first_token, 4);
   EXPECT_EQ(evicted[0].first_turn, 1);
   for (size_t i = 0; i < evicted.size(); ++i) {
-    if (i > 0) EXPECT_EQ(evicted[i].first_token, evicted[i - 1].end_token) << "nothing is told twice or left out";
+    if (i > 0) {
+      EXPECT_EQ(evicted[i].first_token, evicted[i - 1].end_token) << "nothing is told twice or left out";
+    }
     EXPECT_EQ(evicted[i].first_turn, (evicted[i].first_token - 1) / 7 + 1);
     EXPECT_EQ(evicted[i].last_turn, (evicted[i].end_token - 2) / 7 + 1);
     // At a turn boundary: the first token still seen lies in a later turn than the first that went.
@@ -323,7 +329,9 @@ TEST_F(ActiveTurnTest, BeginsTheWindowAtTurnStartsWithTurnWiseEviction) {
   for (int turn = 1; turn <= 40; ++turn) {
     RecordingTurnSink sink;
     const SessionMemory memory = Run(Turn(session, "a"), sink).memory;
-    if (memory.forgotten_tokens > 0) EXPECT_EQ((memory.horizon_token - 1) % 7, 0) << "the horizon is a turn's start";
+    if (memory.forgotten_tokens > 0) {
+      EXPECT_EQ((memory.horizon_token - 1) % 7, 0) << "the horizon is a turn's start";
+    }
   }
 }
 

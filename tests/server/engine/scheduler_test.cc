@@ -93,19 +93,25 @@ TEST_P(SchedulerWorldsTest, KeepsEveryLimit) {
       EXPECT_FALSE(demand.paused);
       EXPECT_GE(share.tokens, 1);
       EXPECT_LE(share.tokens, demand.tokens);
-      if (!demand.decoding) EXPECT_LE(share.tokens, limits.prefill_chunk_tokens);
+      if (!demand.decoding) {
+        EXPECT_LE(share.tokens, limits.prefill_chunk_tokens);
+      }
       total += share.tokens;
       (demand.decoding ? decodes : prefill) += share.tokens;
     }
     EXPECT_LE(total, limits.max_step_tokens);
-    if (decodes > 0) EXPECT_LE(prefill, limits.prefill_chunk_tokens);
+    if (decodes > 0) {
+      EXPECT_LE(prefill, limits.prefill_chunk_tokens);
+    }
     bool wants_decode = false, wants_prefill = false;
     for (const TurnDemand& demand : demands) {
       if (demand.paused) continue;
       (demand.decoding ? wants_decode : wants_prefill) = true;
       wanted += std::min<int64_t>(demand.tokens, limits.prefill_chunk_tokens);
     }
-    if (wanted > 0) EXPECT_GT(total, 0);
+    if (wanted > 0) {
+      EXPECT_GT(total, 0);
+    }
     if (wants_decode && wants_prefill && limits.max_step_tokens >= 2) {
       EXPECT_GT(decodes, 0);
       EXPECT_GT(prefill, 0);
@@ -123,7 +129,9 @@ TEST_P(SchedulerWorldsTest, ServesEveryTurnWithinAsManyStepsAsThereAreTurns) {
     for (int64_t step = 1; step <= 5 * turns; ++step) {
       for (const TurnShare& share : PlanStep(demands, limits)) demands[share.turn].last_step = step;
       for (const TurnDemand& demand : demands) {
-        if (!demand.paused) EXPECT_LE(step - demand.last_step, turns - 1);
+        if (!demand.paused) {
+          EXPECT_LE(step - demand.last_step, turns - 1);
+        }
       }
     }
   });

@@ -20,7 +20,9 @@ const absl::Time kNow = absl::FromUnixSeconds(1000);
 
 class SessionStoreTest : public testing::Test {
  protected:
-  SessionStoreTest() : runner_(FakeOptions{.cache_memory_bytes = 40 * FakeModelRunner::kRowBytes, .before_step = {}}) {}
+  SessionStoreTest()
+      : runner_(FakeOptions{
+            .cache_memory_bytes = 40 * FakeModelRunner::kRowBytes, .script = nullptr, .before_step = nullptr}) {}
 
   SessionSpec Spec(absl::Duration idle_timeout = absl::Hours(1)) const {
     return {.shape = {.sink_tokens = 2, .note_tokens = 0, .window_tokens = 8},

@@ -20,6 +20,12 @@ using testing::ElementsAre;
 const absl::Time kNow = absl::FromUnixSeconds(1000);
 const CacheShape kShape = {.sink_tokens = 0, .note_tokens = 0, .window_tokens = 4};
 
+SessionSpec SpecOf(const CacheShape& shape) {
+  SessionSpec spec;
+  spec.shape = shape;
+  return spec;
+}
+
 class TurnQueueTest : public testing::Test {
  protected:
   ~TurnQueueTest() override {
@@ -57,8 +63,8 @@ class TurnQueueTest : public testing::Test {
 
   FakeModelRunner runner_;
   std::list<RecordingTurnSink> sinks_;
-  LiveSession a_{"a", SessionSpec{.shape = kShape}, *runner_.NewCache(kShape), false, kNow};
-  LiveSession b_{"b", SessionSpec{.shape = kShape}, *runner_.NewCache(kShape), false, kNow};
+  LiveSession a_{"a", SpecOf(kShape), *runner_.NewCache(kShape), false, kNow};
+  LiveSession b_{"b", SpecOf(kShape), *runner_.NewCache(kShape), false, kNow};
   TurnQueue queue_{4, 3, absl::Seconds(2)};
 };
 

@@ -33,7 +33,9 @@ TEST_F(TurnStepsTest, KeepsTheLimitsOfAStep) {
       (input.tokens.size() > 1 ? prefill : decodes) += input.tokens.size();
     }
     EXPECT_LE(total, 20u);
-    if (decodes > 0) EXPECT_LE(prefill, 8u);
+    if (decodes > 0) {
+      EXPECT_LE(prefill, 8u);
+    }
   };
   std::list<RecordingTurnSink> sinks;
   for (int i = 0; i < 12; ++i) {
