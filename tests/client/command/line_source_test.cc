@@ -9,21 +9,25 @@
 namespace perennial {
 namespace {
 
+struct Pipe {
+  Pipe() { EXPECT_EQ(pipe(fds), 0); }
+  ~Pipe() {
+    close(fds[0]);
+    CloseWriter();
+  }
+  void CloseWriter() {
+    if (fds[1] >= 0) close(fds[1]);
+    fds[1] = -1;
+  }
+  int fds[2] = {-1, -1};
+};
+
 class PipedLinesTest : public testing::Test {
  protected:
-  PipedLinesTest() { EXPECT_EQ(pipe(fds_), 0); }
-  ~PipedLinesTest() override {
-    close(fds_[0]);
-    if (fds_[1] >= 0) close(fds_[1]);
-  }
-
   void Write(absl::string_view text) {
-    EXPECT_EQ(write(fds_[1], text.data(), text.size()), static_cast<ssize_t>(text.size()));
+    EXPECT_EQ(write(pipe_.fds[1], text.data(), text.size()), static_cast<ssize_t>(text.size()));
   }
-  void Close() {
-    close(fds_[1]);
-    fds_[1] = -1;
-  }
+  void Close() { pipe_.CloseWriter(); }
 
   // The next line, or "(end)" or "(interrupted)".
   std::string Next() {
@@ -39,9 +43,9 @@ class PipedLinesTest : public testing::Test {
     return "";
   }
 
-  int fds_[2] = {-1, -1};
+  Pipe pipe_;
   Interrupt interrupt_;
-  PipedLines lines_{fds_[0], interrupt_};
+  PipedLines lines_{pipe_.fds[0], interrupt_};
 };
 
 TEST_F(PipedLinesTest, ReturnsLinesAsTheyCome) {
