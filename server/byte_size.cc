@@ -19,15 +19,15 @@ bool AbslParseFlag(absl::string_view text, ByteSize* size, std::string* error) {
   const absl::string_view trimmed = absl::StripAsciiWhitespace(text);
   const size_t end = trimmed.find_first_not_of("0123456789.");
   const absl::string_view digits = trimmed.substr(0, end);
-  const absl::string_view unit =
-      end == absl::string_view::npos ? "" : absl::StripAsciiWhitespace(trimmed.substr(end));
+  const absl::string_view unit = end == absl::string_view::npos ? "" : absl::StripAsciiWhitespace(trimmed.substr(end));
   double number = 0;
   if (digits.empty() || !absl::SimpleAtod(digits, &number)) {
     *error = "not a size: write bytes, or a number and KiB, MiB, GiB or TiB";
     return false;
   }
   for (size_t power = 0; power < kUnits.size(); ++power) {
-    const bool is_unit = power == 0 ? (unit.empty() || unit == "B") : (unit == kUnits[power] || unit == kUnits[power].substr(0, 1));
+    const bool is_unit =
+        power == 0 ? (unit.empty() || unit == "B") : (unit == kUnits[power] || unit == kUnits[power].substr(0, 1));
     if (!is_unit) continue;
     const double bytes = number * std::pow(1024.0, static_cast<double>(power));
     if (bytes > 1e18) {

@@ -83,8 +83,8 @@ void ChatReactor::OnCancel() {
     outbox_.DropWaiting();
     ticket = ticket_;
   }
-  if (ticket == nullptr) return;  // RenderAndSubmit will see cancelled_
-  ticket->Cancel();
+  // Without a ticket, RenderAndSubmit will see cancelled_.
+  if (ticket != nullptr) ticket->Cancel();
   parts_->engine->Wake();
 }
 

@@ -10,8 +10,8 @@
 //   * OnCancel only raises the ticket's flag and wakes the engine. The engine then ends the turn and calls OnFinish.
 //   * Finish is called once, after the engine's OnFinish (or when no turn was submitted) and after the last write.
 //   * Lifetime: the reactor owns itself (self_) from Start until OnDone, which gRPC calls once, last, after Finish and
-//     after every other call of its own. Whoever works on a reactor outside such a call holds a reference of its own, so
-//     OnDone never frees it under their feet.
+//     after every other call of its own. Whoever works on a reactor outside such a call holds a reference of its own,
+//     so OnDone never frees it under their feet.
 
 #ifndef PERENNIAL_SERVER_CHAT_REACTOR_H_
 #define PERENNIAL_SERVER_CHAT_REACTOR_H_
@@ -84,8 +84,8 @@ class ChatReactor final : public grpc::ServerWriteReactor<v1::ChatResponse>, pub
   std::shared_ptr<TurnTicket> ticket_ ABSL_GUARDED_BY(mutex_);
   std::optional<absl::Status> end_ ABSL_GUARDED_BY(mutex_);
   bool write_in_flight_ ABSL_GUARDED_BY(mutex_) = false;
-  bool finishing_ ABSL_GUARDED_BY(mutex_) = false;   // Finish was or is being called
-  bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;   // the client left, or its deadline has passed
+  bool finishing_ ABSL_GUARDED_BY(mutex_) = false;  // Finish was or is being called
+  bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;  // the client left, or its deadline has passed
 };
 
 }  // namespace perennial

@@ -4,7 +4,9 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 
 namespace perennial {
 namespace {
@@ -18,8 +20,12 @@ absl::StatusOr<SamplingParams> CheckSampling(const v1::Sampling& request, const 
   if (request.has_repetition_penalty()) sampling.repetition_penalty = request.repetition_penalty();
   if (request.has_repetition_window()) sampling.repetition_window = request.repetition_window();
   sampling.seed = request.has_seed() ? request.seed() : seed;
-  // Its messages begin with the field's path.
-  if (absl::Status status = ValidateSamplingParams(sampling); !status.ok()) return status;
+  if (absl::Status status = ValidateSamplingParams(sampling); !status.ok()) {
+    // "sampling.top_p is 2, must be …": the field's path comes first.
+    const std::pair<absl::string_view, absl::string_view> parts =
+        absl::StrSplit(status.message(), absl::MaxSplits(absl::ByAnyChar(": "), 1));
+    return FieldError(parts.first, absl::StripAsciiWhitespace(parts.second));
+  }
   return sampling;
 }
 
@@ -45,9 +51,9 @@ absl::StatusOr<std::vector<std::string>> CheckStop(const v1::ChatRequest& reques
   for (int i = 0; i < request.stop_size(); ++i) {
     const size_t bytes = request.stop(i).size();
     if (bytes == 0 || bytes > static_cast<size_t>(limits.max_stop_string_bytes)) {
-      return FieldError(absl::StrCat("stop[", i, "]"), absl::StrCat(bytes, " bytes are not in 1 … ",
-                                                                    limits.max_stop_string_bytes,
-                                                                    " (max_stop_string_bytes)"));
+      return FieldError(
+          absl::StrCat("stop[", i, "]"),
+          absl::StrCat(bytes, " bytes are not in 1 … ", limits.max_stop_string_bytes, " (max_stop_string_bytes)"));
     }
   }
   return std::vector<std::string>(request.stop().begin(), request.stop().end());

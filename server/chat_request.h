@@ -1,5 +1,6 @@
-// A Chat request: checked, filled up with defaults, and turned into the engine's TurnSpec. In two parts, because reading
-// fields is quick and tokenizing texts may not be: CheckChat on the gRPC thread, RenderChat where TextWorker says.
+// A Chat request: checked, filled up with defaults, and turned into the engine's TurnSpec. In two parts, because
+// reading fields is quick and tokenizing texts may not be: CheckChat on the gRPC thread, RenderChat where TextWorker
+// says.
 
 #ifndef PERENNIAL_SERVER_CHAT_REQUEST_H_
 #define PERENNIAL_SERVER_CHAT_REQUEST_H_

@@ -151,8 +151,8 @@ grpc::ServerUnaryReactor* ChatService::CountTokens(grpc::CallbackServerContext* 
   const int64_t text_bytes = static_cast<int64_t>(request->text().size()) + TextBytes(*messages);
   const absl::Status status =
       parts_.text_worker->Run(text_bytes, [this, reactor, request, response, messages = *std::move(messages)] {
-        absl::StatusOr<int64_t> tokens = messages.empty() ? CountText(*parts_.renderer, request->text())
-                                                          : CountMessages(*parts_.renderer, messages);
+        absl::StatusOr<int64_t> tokens =
+            messages.empty() ? CountText(*parts_.renderer, request->text()) : CountMessages(*parts_.renderer, messages);
         if (tokens.ok()) response->set_tokens(*tokens);
         reactor->Finish(ToGrpcStatus(tokens.status()));
       });

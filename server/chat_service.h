@@ -14,7 +14,11 @@ namespace perennial {
 // Counts up with every change of the API.
 inline constexpr int32_t kApiRevision = 1;
 
-// Thread-safe. Unary methods are answered from the engine's callbacks; their reactors are gRPC's own.
+// Thread-safe. What each method does and which errors it gives is said in proto/perennial/v1/chat_service.proto.
+//
+// A unary method checks its request on gRPC's thread, hands it to the engine and returns gRPC's own reactor at once;
+// the engine's callback fills in the response and finishes the reactor. Request and response live until then. A client
+// that leaves before is simply not there any more when the answer comes. Chat is ChatReactor's.
 class ChatService final : public v1::ChatService::CallbackService {
  public:
   explicit ChatService(ServiceParts parts) : parts_(std::move(parts)) {}

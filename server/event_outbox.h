@@ -1,5 +1,5 @@
-// What a turn has produced and its client has not yet read. Deltas that wait are merged, so a slow client gets fewer and
-// larger messages, and one write in flight is enough.
+// What a turn has produced and its client has not yet read. Deltas that wait are merged, so a slow client gets fewer
+// and larger messages, and one write in flight is enough.
 
 #ifndef PERENNIAL_SERVER_EVENT_OUTBOX_H_
 #define PERENNIAL_SERVER_EVENT_OUTBOX_H_

@@ -27,7 +27,8 @@ PERENNIAL_FLAG(std::string, chat_template,
                "chat template: a built-in name (chatml, llama2, llama3, mistral, zephyr, plain) or a Jinja file; "
                "empty: the model's own");
 PERENNIAL_FLAG(std::string, device, "where the model runs: cpu, cuda or cuda:N");
-PERENNIAL_FLAG(std::string, dtype, "auto, float32, bfloat16 or float16 (CUDA only); auto: bfloat16 where the device is fast at it");
+PERENNIAL_FLAG(std::string, dtype,
+               "auto, float32, bfloat16 or float16 (CUDA only); auto: bfloat16 where the device is fast at it");
 ABSL_FLAG(int32_t, threads, 0, "threads of the model on the CPU; 0: all that the affinity mask and cgroup quota allow");
 PERENNIAL_FLAG(bool, allow_untrained_length, "allow caches larger than the length that the model was trained for");
 PERENNIAL_FLAG(int64_t, template_fuel, "template instructions that one rendering may use");
@@ -235,10 +236,11 @@ std::string HelpText(const HostLimits& host) {
       std::string default_value = flag->DefaultValue();
       if (name == "threads") default_value = absl::StrCat(host.threads, ", from the ", host.threads_source);
       if (name == "cache_memory") {
-        default_value = absl::StrCat(AbslUnparseFlag({DefaultCacheMemoryBytes(host)}), ", from the ", host.memory_source);
+        default_value =
+            absl::StrCat(AbslUnparseFlag({DefaultCacheMemoryBytes(host)}), ", from the ", host.memory_source);
       }
-      absl::StrAppend(&text, "  --", name, default_value.empty() ? "" : absl::StrCat("  (", default_value, ")"), "\n      ",
-                      flag->Help(), "\n");
+      absl::StrAppend(&text, "  --", name, default_value.empty() ? "" : absl::StrCat("  (", default_value, ")"),
+                      "\n      ", flag->Help(), "\n");
     }
   }
   absl::StrAppend(&text, "\n", kExamples);

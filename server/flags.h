@@ -17,9 +17,10 @@ inline constexpr int kExitStartFailed = 1;  // model, memory or address: one lin
 inline constexpr int kExitBadFlags = 2;     // a flag is unknown, malformed or out of range: one line says which
 inline constexpr int kExitInterrupted = 3;  // a second SIGTERM or SIGINT ended the drain
 
-// Reads the command line and --flagfile files. Unset --threads and --cache_memory come from `host`. INVALID_ARGUMENT with
-// one line for arguments that are no flags. Does not return for --help and --version (prints to standard output, exit
-// code 0) nor for unknown or malformed flags (prints one line to standard error, exit code 2). Call it once, from main.
+// Reads the command line and --flagfile files. Unset --threads and --cache_memory come from `host`. INVALID_ARGUMENT
+// with one line for arguments that are no flags. Does not return for --help and --version (prints to standard output,
+// exit code 0) nor for unknown or malformed flags (prints one line to standard error, exit code 2). Call it once, from
+// main.
 absl::StatusOr<ServerOptions> ParseFlags(int argc, char* argv[], const HostLimits& host);
 
 // ServerOptions from the flags as they are now, not validated. For ParseFlags and tests.

@@ -1,6 +1,6 @@
-// What this process may use of its machine: CPUs and memory, as the cgroup (v1 or v2), the affinity mask and the machine
-// itself allow. The defaults of --threads and --cache_memory come from here: inside a container the machine's own
-// numbers are wrong, and a server that believes them is throttled or killed.
+// What this process may use of its machine: CPUs and memory, as the cgroup (v1 or v2), the affinity mask and the
+// machine itself allow. The defaults of --threads and --cache_memory come from here: inside a container the machine's
+// own numbers are wrong, and a server that believes them is throttled or killed.
 
 #ifndef PERENNIAL_SERVER_HOST_LIMITS_H_
 #define PERENNIAL_SERVER_HOST_LIMITS_H_
@@ -12,10 +12,10 @@
 namespace perennial {
 
 struct HostLimits {
-  int32_t threads = 1;           // >= 1: CPUs in the affinity mask, at most the cgroup's quota (rounded up)
-  int64_t memory_bytes = 0;      // the least of all memory limits and the machine's memory; 0 if nothing could be read
-  std::string threads_source;    // for the start's log: "affinity mask" or "cgroup quota"
-  std::string memory_source;     // "machine" or "cgroup limit"
+  int32_t threads = 1;         // >= 1: CPUs in the affinity mask, at most the cgroup's quota (rounded up)
+  int64_t memory_bytes = 0;    // the least of all memory limits and the machine's memory; 0 if nothing could be read
+  std::string threads_source;  // for the start's log: "affinity mask" or "cgroup quota"
+  std::string memory_source;   // "machine" or "cgroup limit"
 };
 
 // Reads the limits under `root` ("" for this machine; tests plant files below a folder of theirs): /proc/self/cgroup,

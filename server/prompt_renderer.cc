@@ -24,7 +24,8 @@ absl::StatusOr<std::string> TemplateSource(const Checkpoint& checkpoint, const s
   if (built_in.ok()) return built_in;
   std::ifstream file(chat_template, std::ios::binary);
   if (!file) {
-    return absl::NotFoundError(absl::StrCat("--chat_template: \"", chat_template, "\" is neither a readable file nor a ",
+    return absl::NotFoundError(absl::StrCat("--chat_template: \"", chat_template,
+                                            "\" is neither a readable file nor a ",
                                             "built-in template: ", built_in.status().message()));
   }
   std::string source((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());

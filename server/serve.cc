@@ -40,8 +40,11 @@ void LogMemorySum(const ServerOptions& options, const LoadedModel& model) {
                FormatBytes(session_bytes), limits.cache_memory_bytes / session_bytes);
 }
 
-// What the flags ask of the model's cache, checked against what the runner has.
-absl::Status CheckCache(const ServerOptions& options, const ModelRunner& runner) {
+// What the flags ask of the engine and of the model's cache, checked against what the runner has.
+absl::Status CheckAgainstRunner(const ServerOptions& options, const ModelRunner& runner) {
+  if (absl::Status status = ValidateEngineOptions(options.engine, runner.limits()); !status.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("--", status.message()));
+  }
   const CacheShape shape{.sink_tokens = options.sink_tokens,
                          .note_tokens = 0,
                          .window_tokens = options.cache_tokens - options.sink_tokens};
@@ -70,14 +73,16 @@ void SetUpLog(const ServerOptions& options) {
 void PrintStartError(const absl::Status& status) { std::cerr << "perenniald: " << status.message() << std::endl; }
 
 int Serve(const ServerOptions& options, const LoadedModel& model) {
-  if (absl::Status status = CheckCache(options, *model.engine_model.runner); !status.ok()) {
+  if (absl::Status status = CheckAgainstRunner(options, *model.engine_model.runner); !status.ok()) {
     PrintStartError(status);
     return kExitBadFlags;
   }
   LogMemorySum(options, model);
   const SystemClock clock;
   EngineModel engine_model = model.engine_model;
-  engine_model.on_failure = [](const absl::Status& status) { spdlog::error("the model failed: {}", status.ToString()); };
+  engine_model.on_failure = [](const absl::Status& status) {
+    spdlog::error("the model failed: {}", status.ToString());
+  };
   absl::StatusOr<std::unique_ptr<Engine>> engine =
       Engine::Create(options.engine, std::move(engine_model), &clock, SystemRandomBits);
   if (!engine.ok()) {
@@ -85,8 +90,7 @@ int Serve(const ServerOptions& options, const LoadedModel& model) {
     return absl::IsInvalidArgument(engine.status()) ? kExitBadFlags : kExitStartFailed;
   }
   (*engine)->Start();
-  const RequestRules rules =
-      MakeRequestRules(options, model.engine_model.runner->limits(), model.generation);
+  const RequestRules rules = MakeRequestRules(options, model.engine_model.runner->limits(), model.generation);
   absl::StatusOr<std::unique_ptr<Server>> server =
       Server::Start(rules, model.facts, model.renderer, engine->get(), SystemRandomBits);
   absl::Status status = server.status();

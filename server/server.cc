@@ -25,8 +25,8 @@ namespace {
 
 // For a client to read what its stream still holds after its turn was cut.
 constexpr absl::Duration kLastReads = absl::Seconds(1);
-// Clients may ping this often, with or without calls; gRPC's default of 5 minutes is too long for proxies that cut quiet
-// connections after 60 seconds. Ours ping every 20 seconds.
+// Clients may ping this often, with or without calls; gRPC's default of 5 minutes is too long for proxies that cut
+// quiet connections after 60 seconds. Ours ping every 20 seconds.
 constexpr absl::Duration kMinClientPing = absl::Seconds(10);
 // The server's own pings find clients that vanished without a word.
 constexpr absl::Duration kServerPing = absl::Seconds(60);

@@ -36,9 +36,9 @@ class Server {
   // Writes the port and a newline to `path`, atomically: whoever sees the file sees all of it.
   absl::Status WritePortFile(const std::string& path) const;
 
-  // Ends the server: health says NOT_SERVING, the engine stops admitting and tells running turns (go_away), turns finish
-  // or are cut at `timeout`, streams get a second more to be read, then the port is closed and the engine stopped.
-  // Returns when all that is done. Idempotent.
+  // Ends the server: health says NOT_SERVING, the engine stops admitting and tells running turns (go_away), turns
+  // finish or are cut at `timeout`, streams get a second more to be read, then the port is closed and the engine
+  // stopped. Returns when all that is done. Idempotent.
   void Drain(absl::Duration timeout);
 
  private:

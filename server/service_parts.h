@@ -16,9 +16,9 @@ namespace perennial {
 
 // What GetModel says about the model itself.
 struct ModelFacts {
-  std::string name;          // the checkpoint's own, or its file name
+  std::string name;  // the checkpoint's own, or its file name
   std::string architecture;
-  std::string runner;        // ModelRunner::Description()
+  std::string runner;  // ModelRunner::Description()
 };
 
 // Constant while the server runs. Everything pointed to is thread-safe and outlives the last call.

@@ -19,7 +19,8 @@ absl::StatusOr<CacheShape> CheckShape(const v1::SessionConfig& config, const Req
   const int32_t most = rules.runner.max_cache_tokens;
   const int32_t cache_tokens = config.has_cache_tokens() ? config.cache_tokens() : rules.options.cache_tokens;
   if (cache_tokens < 1 || cache_tokens > most) {
-    return FieldError("config.cache_tokens", absl::StrCat(cache_tokens, " is not in 1 … ", most, " (max_cache_tokens)"));
+    return FieldError("config.cache_tokens",
+                      absl::StrCat(cache_tokens, " is not in 1 … ", most, " (max_cache_tokens)"));
   }
   const int32_t sink_tokens =
       config.has_sink_tokens() ? config.sink_tokens() : std::min(rules.options.sink_tokens, cache_tokens - 1);
@@ -53,7 +54,8 @@ absl::Status CheckRoute(absl::string_view route) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Labels> CheckLabels(absl::string_view field, const google::protobuf::Map<std::string, std::string>& labels,
+absl::StatusOr<Labels> CheckLabels(absl::string_view field,
+                                   const google::protobuf::Map<std::string, std::string>& labels,
                                    const RequestRules& rules) {
   const EngineOptions& limits = rules.options.engine;
   if (labels.size() > static_cast<size_t>(limits.max_labels)) {
@@ -64,8 +66,8 @@ absl::StatusOr<Labels> CheckLabels(absl::string_view field, const google::protob
     const size_t longest = std::max(key.size(), value.size());
     if (key.empty()) return FieldError(field, "a key is empty");
     if (longest > static_cast<size_t>(limits.max_label_bytes)) {
-      return FieldError(field, absl::StrCat("a key or value of ", longest, " bytes is longer than ", limits.max_label_bytes,
-                                            " (max_label_bytes)"));
+      return FieldError(field, absl::StrCat("a key or value of ", longest, " bytes is longer than ",
+                                            limits.max_label_bytes, " (max_label_bytes)"));
     }
     checked[key] = value;
   }
@@ -103,8 +105,8 @@ absl::StatusOr<std::vector<Message>> CheckMessages(absl::string_view field,
     }
     bytes += static_cast<int64_t>(messages[i].text().size());
     if (bytes > rules.options.max_text_bytes) {
-      return FieldError(field,
-                        absl::StrCat("the texts have more than ", rules.options.max_text_bytes, " bytes (max_text_bytes)"));
+      return FieldError(
+          field, absl::StrCat("the texts have more than ", rules.options.max_text_bytes, " bytes (max_text_bytes)"));
     }
     message.text = messages[i].text();
     checked.push_back(std::move(message));
@@ -172,7 +174,8 @@ absl::StatusOr<ListSpec> CheckList(const v1::ListSessionsRequest& request, const
   spec.page_token = request.page_token();
   spec.state = FromProto(request.state());
   if (!spec.state.has_value() && request.state() != v1::SESSION_STATE_UNSPECIFIED) {
-    return FieldError("state", absl::StrCat(static_cast<int>(request.state()), " is not a state that this server knows"));
+    return FieldError("state",
+                      absl::StrCat(static_cast<int>(request.state()), " is not a state that this server knows"));
   }
   return spec;
 }

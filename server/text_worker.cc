@@ -29,7 +29,8 @@ absl::Status TextWorker::Run(int64_t text_bytes, std::function<void()> task) {
   absl::MutexLock lock(&mutex_);
   if (waiting_.size() >= static_cast<size_t>(max_waiting_)) {
     return MakeError(ErrorReason::kQueueFull,
-                     absl::StrCat(max_waiting_, " long texts wait to be tokenized (limit max_waiting_texts)"), retry_after_);
+                     absl::StrCat(max_waiting_, " long texts wait to be tokenized (limit max_waiting_texts)"),
+                     retry_after_);
   }
   waiting_.push_back(std::move(task));
   return absl::OkStatus();

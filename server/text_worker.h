@@ -27,8 +27,8 @@ class TextWorker {
   TextWorker(const TextWorker&) = delete;
   TextWorker& operator=(const TextWorker&) = delete;
 
-  // Runs `task`, whose texts have `text_bytes` together, exactly once: at once on the caller's thread if they are short,
-  // else later on the text thread, in order. QUEUE_FULL if too many wait; `task` is then never run.
+  // Runs `task`, whose texts have `text_bytes` together, exactly once: at once on the caller's thread if they are
+  // short, else later on the text thread, in order. QUEUE_FULL if too many wait; `task` is then never run.
   absl::Status Run(int64_t text_bytes, std::function<void()> task) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:

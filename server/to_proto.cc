@@ -77,8 +77,7 @@ google::protobuf::Timestamp ToProto(absl::Time time) {
   google::protobuf::Timestamp message;
   // Floor: the nanoseconds of a timestamp are never negative.
   message.set_seconds(absl::ToUnixSeconds(bounded));
-  message.set_nanos(
-      static_cast<int32_t>(absl::ToInt64Nanoseconds(bounded - absl::FromUnixSeconds(message.seconds()))));
+  message.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(bounded - absl::FromUnixSeconds(message.seconds()))));
   return message;
 }
 

@@ -31,11 +31,11 @@ std::unique_ptr<grpc::ClientContext> ShortCall() {
 
 }  // namespace
 
-std::unique_ptr<v1::ChatService::Stub> Connect(const std::string& address) {
+std::unique_ptr<v1::ChatService::Stub> Connect(const std::string& address, bool fixed_window) {
   grpc::ChannelArguments arguments;
+  if (fixed_window) arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // else channels to one address share a connection
-  return v1::ChatService::NewStub(
-      grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
+  return v1::ChatService::NewStub(grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
 }
 
 ChatStream::ChatStream(v1::ChatService::Stub& stub, const v1::ChatRequest& request, std::chrono::milliseconds timeout) {

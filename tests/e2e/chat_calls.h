@@ -18,8 +18,9 @@
 
 namespace perennial {
 
-// A stub on a connection of its own.
-std::unique_ptr<v1::ChatService::Stub> Connect(const std::string& address);
+// A stub on a connection of its own. gRPC lets a stream's window grow with what the connection could carry, read or
+// not; with `fixed_window` it stays at 64 KiB, so that a test that does not read is soon noticed.
+std::unique_ptr<v1::ChatService::Stub> Connect(const std::string& address, bool fixed_window = false);
 
 // One Chat call.
 class ChatStream {

@@ -59,7 +59,7 @@ TEST(ChatE2eTest, UsageAndTimingAreInFinishedAndInTheTrailers) {
   ChatStream chat(*stub, Say("", "hello"));
   ASSERT_TRUE(chat.End().ok());
   const v1::Usage& usage = chat.finished().usage();
-  EXPECT_EQ(usage.prompt_tokens(), 8);  // USER hello END ASSISTANT
+  EXPECT_EQ(usage.prompt_tokens(), 8);                                                      // USER hello END ASSISTANT
   EXPECT_EQ(usage.fed_tokens() - usage.prompt_tokens(), 1 + usage.generated_tokens() - 1);  // BOS; all but the last
   EXPECT_EQ(chat.Trailer("x-perennial-generated-tokens"), std::to_string(usage.generated_tokens()));
   EXPECT_EQ(chat.Trailer("x-perennial-fed-tokens"), std::to_string(usage.fed_tokens()));
@@ -195,7 +195,7 @@ TEST(ChatE2eTest, FiftySessionsAtOnceEachGetTheirOwnReply) {
 
 TEST(ChatE2eTest, AReaderThatStopsIsPausedThenEndedAndDelaysNobody) {
   ServerProcess server(kFakeServer, {"--model=alphabet", "--max_unread_bytes=1024", "--slow_reader_timeout=500ms"});
-  const auto stub = Connect(server.address());
+  const auto stub = Connect(server.address(), /*fixed_window=*/true);
   const auto other_stub = Connect(server.address());
   const std::string id = NewSession(*stub).session_id();
   ChatStream unread(*stub, SayForEver(id, "go on"));

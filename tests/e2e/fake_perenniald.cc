@@ -1,8 +1,9 @@
 // perenniald without a model: the same server, engine, flags and signals on FakeModelRunner, whose replies are known.
 // For end-to-end tests of everything but the network of the model itself.
 //
-// Its vocabulary is bytes (byte_prompt_renderer.h). A reply repeats what the model sees, backwards in the stream's order
-// (Echoes): while nothing is forgotten, a session's second reply contains its first message. --model chooses more:
+// Its vocabulary is bytes (byte_prompt_renderer.h). A reply repeats what the model sees, backwards in the stream's
+// order (Echoes): while nothing is forgotten, a session's second reply contains its first message. --model chooses
+// more:
 //   echo        the above
 //   alphabet    --max_tokens letters chosen by a hash of everything that is visible; never ends by itself
 //   slow        as alphabet, but each step takes 20 ms, so that a test can act in the middle of a turn
@@ -46,8 +47,7 @@ absl::StatusOr<FakeOptions> MakeFake(const ServerOptions& options) {
       fake.before_step = [](absl::Span<const StepInput>) { absl::SleepFor(absl::Milliseconds(20)); };
     }
   } else {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--model: \"", options.model, "\" is not echo, alphabet or slow"));
+    return absl::InvalidArgumentError(absl::StrCat("--model: \"", options.model, "\" is not echo, alphabet or slow"));
   }
   return fake;
 }

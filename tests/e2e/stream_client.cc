@@ -1,5 +1,5 @@
-// A client to be killed: starts an endless turn in the session argv[2] of the server argv[1] and prints "delta" when the
-// reply has begun.
+// A client to be killed: starts an endless turn in the session argv[2] of the server argv[1] and prints "delta" when
+// the reply has begun.
 
 #include <iostream>
 

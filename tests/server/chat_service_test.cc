@@ -1,0 +1,159 @@
+#include "server/chat_service.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "server/engine/error.h"
+#include "tests/server/fake_engine.h"
+#include "tests/server/served_engine.h"
+
+namespace perennial {
+namespace {
+
+SessionInfo SessionCalled(const std::string& id) {
+  SessionInfo session;
+  session.id = id;
+  return session;
+}
+
+class ChatServiceTest : public ::testing::Test {
+ protected:
+  ChatServiceTest() : served_(&engine_) {}
+
+  // Calls one unary method.
+  template <typename Request, typename Response>
+  grpc::Status Call(grpc::Status (v1::ChatService::Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+                    const Request& request, Response* response) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::minutes(1));
+    return (served_.stub.get()->*method)(&context, request, response);
+  }
+
+  FakeEngine engine_;
+  ServedEngine served_;
+};
+
+using Stub = v1::ChatService::Stub;
+
+TEST_F(ChatServiceTest, CreateSessionRendersTheHistoryAndFillsInDefaults) {
+  engine_.session = SessionCalled("abc");
+  v1::CreateSessionRequest request;
+  v1::Message* message = request.mutable_config()->add_history();
+  message->set_role(v1::ROLE_SYSTEM);
+  message->set_text("x");
+  request.mutable_config()->set_route("r");
+  v1::CreateSessionResponse response;
+  const grpc::Status status = Call(&Stub::CreateSession, request, &response);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(response.session().session_id(), "abc");
+  EXPECT_EQ(engine_.created.opening, (std::vector<TokenId>{kByteBos, 'x', kByteEnd}));
+  EXPECT_EQ(engine_.created.shape, (CacheShape{.sink_tokens = 4, .note_tokens = 0, .window_tokens = 1020}));
+  EXPECT_EQ(engine_.created.idle_timeout, absl::Hours(1));
+  EXPECT_EQ(engine_.created.route, "r");
+}
+
+TEST_F(ChatServiceTest, CreateSessionNamesABadField) {
+  v1::CreateSessionRequest request;
+  request.mutable_config()->set_cache_tokens(9000);
+  v1::CreateSessionResponse response;
+  const grpc::Status status = Call(&Stub::CreateSession, request, &response);
+  EXPECT_EQ(ReasonOf(status), "INVALID_FIELD");
+  EXPECT_EQ(BadRequestOf(status)->field_violations(0).field(), "config.cache_tokens");
+}
+
+TEST_F(ChatServiceTest, CreateSessionNamesAHistoryThatCannotBeRendered) {
+  v1::CreateSessionRequest request;
+  request.mutable_config()->add_history()->set_role(v1::ROLE_USER);
+  v1::CreateSessionResponse response;
+  EXPECT_EQ(BadRequestOf(Call(&Stub::CreateSession, request, &response))->field_violations(0).field(),
+            "config.history");
+}
+
+TEST_F(ChatServiceTest, ErrorsOfTheEngineKeepTheirReason) {
+  engine_.session = MakeError(ErrorReason::kNoFreeCache, "none free", absl::Seconds(3));
+  v1::CreateSessionResponse created;
+  grpc::Status status = Call(&Stub::CreateSession, v1::CreateSessionRequest(), &created);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(ReasonOf(status), "NO_FREE_CACHE");
+  EXPECT_EQ(RetryInfoOf(status)->retry_delay().seconds(), 3);
+
+  engine_.session = MakeError(ErrorReason::kSessionNotFound, "no such session");
+  v1::GetSessionResponse got;
+  EXPECT_EQ(ReasonOf(Call(&Stub::GetSession, v1::GetSessionRequest(), &got)), "SESSION_NOT_FOUND");
+  v1::UpdateSessionResponse updated;
+  EXPECT_EQ(ReasonOf(Call(&Stub::UpdateSession, v1::UpdateSessionRequest(), &updated)), "SESSION_NOT_FOUND");
+  v1::DeleteSessionResponse deleted;
+  EXPECT_EQ(ReasonOf(Call(&Stub::DeleteSession, v1::DeleteSessionRequest(), &deleted)), "SESSION_NOT_FOUND");
+}
+
+TEST_F(ChatServiceTest, UpdateTellsUnsetFromEmpty) {
+  v1::UpdateSessionRequest request;
+  request.set_session_id("abc");
+  v1::UpdateSessionResponse response;
+  ASSERT_TRUE(Call(&Stub::UpdateSession, request, &response).ok());
+  EXPECT_EQ(engine_.named, "abc");
+  EXPECT_FALSE(engine_.updated.labels.has_value());
+  EXPECT_FALSE(engine_.updated.idle_timeout.has_value());
+  request.mutable_labels();
+  request.mutable_idle_timeout()->set_seconds(90);
+  ASSERT_TRUE(Call(&Stub::UpdateSession, request, &response).ok());
+  EXPECT_TRUE(engine_.updated.labels.has_value());
+  EXPECT_EQ(engine_.updated.idle_timeout, absl::Seconds(90));
+}
+
+TEST_F(ChatServiceTest, ListPassesItsFilterAndThePage) {
+  engine_.page.sessions = {SessionCalled("a"), SessionCalled("b")};
+  engine_.page.next_page_token = "b";
+  v1::ListSessionsRequest request;
+  request.set_state(v1::SESSION_STATE_RUNNING);
+  request.set_page_token("0");
+  v1::ListSessionsResponse response;
+  ASSERT_TRUE(Call(&Stub::ListSessions, request, &response).ok());
+  EXPECT_EQ(engine_.listed.state, SessionState::kRunning);
+  EXPECT_EQ(engine_.listed.page_size, 100);
+  EXPECT_EQ(engine_.listed.page_token, "0");
+  ASSERT_EQ(response.sessions_size(), 2);
+  EXPECT_EQ(response.sessions(1).session_id(), "b");
+  EXPECT_EQ(response.next_page_token(), "b");
+  request.set_page_size(-1);
+  EXPECT_EQ(BadRequestOf(Call(&Stub::ListSessions, request, &response))->field_violations(0).field(), "page_size");
+}
+
+TEST_F(ChatServiceTest, CountsTokensOfATextOrOfMessages) {
+  v1::CountTokensRequest request;
+  v1::CountTokensResponse response;
+  EXPECT_EQ(ReasonOf(Call(&Stub::CountTokens, request, &response)), "INVALID_FIELD");
+  request.set_text("hello");
+  ASSERT_TRUE(Call(&Stub::CountTokens, request, &response).ok());
+  EXPECT_EQ(response.tokens(), 5);
+  v1::Message* message = request.add_messages();
+  message->set_role(v1::ROLE_USER);
+  message->set_text("hi");
+  EXPECT_EQ(ReasonOf(Call(&Stub::CountTokens, request, &response)), "INVALID_FIELD");
+  request.clear_text();
+  ASSERT_TRUE(Call(&Stub::CountTokens, request, &response).ok());
+  EXPECT_EQ(response.tokens(), 6);  // BOS; USER h i END ASSISTANT
+  request.set_text(std::string((1 << 20) + 1, 'x'));
+  request.clear_messages();
+  const grpc::Status status = Call(&Stub::CountTokens, request, &response);
+  EXPECT_EQ(BadRequestOf(status)->field_violations(0).field(), "text");
+}
+
+TEST_F(ChatServiceTest, GetStatsAnswersWithTheEnginesStats) {
+  engine_.stats.running_turns = 3;
+  engine_.stats.uptime = absl::Milliseconds(1500);
+  const v1::Stats stats = GetStats(*served_.stub);
+  EXPECT_EQ(stats.running_turns(), 3);
+  EXPECT_EQ(stats.uptime().nanos(), 500'000'000);
+}
+
+TEST_F(ChatServiceTest, GetModelSaysWhatIsServed) {
+  v1::GetModelResponse response;
+  ASSERT_TRUE(Call(&Stub::GetModel, v1::GetModelRequest(), &response).ok());
+  EXPECT_EQ(response.model(), "small");
+  EXPECT_EQ(response.api_revision(), kApiRevision);
+}
+
+}  // namespace
+}  // namespace perennial

@@ -1,0 +1,157 @@
+#include "server/to_proto.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace perennial {
+namespace {
+
+// Every field of a message is set: a field of ours that is forgotten shows. `zero`: fields whose value is 0 on purpose.
+void ExpectAllFieldsSet(const google::protobuf::Message& message) {
+  const google::protobuf::Descriptor* descriptor = message.GetDescriptor();
+  for (int i = 0; i < descriptor->field_count(); ++i) {
+    const google::protobuf::FieldDescriptor* field = descriptor->field(i);
+    const bool is_set = field->is_repeated() ? message.GetReflection()->FieldSize(message, field) > 0
+                                             : message.GetReflection()->HasField(message, field);
+    EXPECT_TRUE(is_set) << field->full_name();
+  }
+}
+
+SessionMemory Memory() {
+  return {.stream_tokens = 1,
+          .visible_tokens = 2,
+          .forgotten_tokens = 3,
+          .horizon_token = 4,
+          .horizon_turn = 5,
+          .sink_tokens = 6,
+          .window_tokens = 7};
+}
+
+TEST(ToProtoTest, DurationsKeepTheirSignAndNanoseconds) {
+  EXPECT_EQ(ToProto(absl::Milliseconds(1500)).seconds(), 1);
+  EXPECT_EQ(ToProto(absl::Milliseconds(1500)).nanos(), 500'000'000);
+  EXPECT_EQ(ToProto(-absl::Milliseconds(1500)).seconds(), -1);
+  EXPECT_EQ(ToProto(-absl::Milliseconds(1500)).nanos(), -500'000'000);
+  EXPECT_EQ(ToProto(absl::InfiniteDuration()).seconds(), 315'576'000'000);
+  EXPECT_EQ(FromProto(ToProto(absl::Nanoseconds(1234567890123))), absl::Nanoseconds(1234567890123));
+}
+
+TEST(ToProtoTest, TimesBeforeTheEpochRoundDown) {
+  const google::protobuf::Timestamp time = ToProto(absl::UnixEpoch() - absl::Milliseconds(250));
+  EXPECT_EQ(time.seconds(), -1);
+  EXPECT_EQ(time.nanos(), 750'000'000);
+  EXPECT_EQ(ToProto(absl::InfiniteFuture()).seconds(), 253'402'300'799);
+}
+
+TEST(ToProtoTest, EveryFieldOfASessionArrives) {
+  SessionInfo session;
+  session.id = "id";
+  session.state = SessionState::kRunning;
+  session.created = absl::FromUnixSeconds(1);
+  session.last_used = absl::FromUnixSeconds(2);
+  session.expires = absl::FromUnixSeconds(3);
+  session.idle_timeout = absl::Seconds(4);
+  session.route = "route";
+  session.labels = {{"a", "b"}};
+  session.turns = 5;
+  session.cache_bytes = 6;
+  session.memory = Memory();
+  const v1::Session message = ToProto(session);
+  ExpectAllFieldsSet(message);
+  ExpectAllFieldsSet(message.memory());
+  EXPECT_EQ(message.state(), v1::SESSION_STATE_RUNNING);
+  EXPECT_EQ(message.expire_time().seconds(), 3);
+  EXPECT_EQ(message.memory().horizon_turn(), 5);
+}
+
+TEST(ToProtoTest, StatesGoBothWays) {
+  for (const SessionState state : {SessionState::kIdle, SessionState::kWaiting, SessionState::kRunning}) {
+    EXPECT_EQ(FromProto(ToProto(state)), state);
+  }
+  EXPECT_EQ(FromProto(v1::SESSION_STATE_UNSPECIFIED), std::nullopt);
+  EXPECT_EQ(FromProto(static_cast<v1::SessionState>(99)), std::nullopt);
+}
+
+TEST(ToProtoTest, EveryKindOfEventArrives) {
+  const auto convert = [](auto event) { return ToProto(TurnEvent{.sequence = 9, .event = event}, "id", 3); };
+  EXPECT_EQ(convert(TurnQueued{.position = 2}).queued().position(), 2);
+  TurnStarted started;
+  started.prompt_tokens = 4;
+  started.memory = Memory();
+  EXPECT_EQ(convert(started).started().prompt_tokens(), 4);
+  EXPECT_EQ(convert(started).started().memory().window_tokens(), 7);
+  EXPECT_EQ(convert(TurnDelta{.text = "t", .tokens = 1}).delta().text(), "t");
+  const v1::TurnEvent evicted = convert(TurnEvicted{.first_token = 1, .end_token = 2, .first_turn = 3, .last_turn = 4});
+  ExpectAllFieldsSet(evicted.evicted());
+  const v1::TurnEvent heartbeat =
+      convert(TurnHeartbeat{.queue_position = 1, .prompt_tokens_fed = 2, .prompt_tokens = 3});
+  ExpectAllFieldsSet(heartbeat.heartbeat());
+  const v1::TurnEvent go_away = convert(TurnGoAway{.time_left = absl::Seconds(8)});
+  EXPECT_EQ(go_away.go_away().time_left().seconds(), 8);
+  EXPECT_EQ(go_away.session_id(), "id");
+  EXPECT_EQ(go_away.turn(), 3);
+  EXPECT_EQ(go_away.first_sequence(), 9);
+  EXPECT_EQ(go_away.sequence(), 9);
+}
+
+TEST(ToProtoTest, FinishedHasAllOfUsageTimingAndMemory) {
+  TurnResult result;
+  result.reason = FinishReason::kStop;
+  result.stop_index = 1;
+  result.usage = {.prompt_tokens = 1, .fed_tokens = 2, .generated_tokens = 3, .evicted_tokens = 4};
+  result.timing = {.queue = absl::Seconds(1),
+                   .prefill = absl::Seconds(2),
+                   .first_token = absl::Seconds(3),
+                   .decode = absl::Seconds(4)};
+  result.memory = Memory();
+  const v1::Finished finished = ToFinishedEvent(result, {"a", "b"}).finished();
+  ExpectAllFieldsSet(finished);
+  ExpectAllFieldsSet(finished.usage());
+  ExpectAllFieldsSet(finished.timing());
+  ExpectAllFieldsSet(finished.memory());
+  EXPECT_EQ(finished.stop(), "b");
+  result.reason = FinishReason::kMaxTokens;
+  result.stop_index = -1;
+  EXPECT_EQ(ToFinishedEvent(result, {"a"}).finished().stop(), "");
+  EXPECT_EQ(ToFinishedEvent(result, {"a"}).finished().reason(), v1::FINISH_REASON_MAX_TOKENS);
+}
+
+TEST(ToProtoTest, EveryCounterHasItsOwnField) {
+  EngineStats stats;
+  int64_t next = 1;
+  for (int64_t* field : {&stats.sessions,           &stats.max_sessions,     &stats.cache_bytes,
+                         &stats.cache_memory_bytes, &stats.sessions_created, &stats.sessions_expired,
+                         &stats.sessions_deleted,   &stats.sessions_failed,  &stats.waiting_turns,
+                         &stats.max_waiting_turns,  &stats.running_turns,    &stats.paused_turns,
+                         &stats.turns_started,      &stats.turns_finished,   &stats.turns_cancelled,
+                         &stats.turns_failed,       &stats.turns_rejected,   &stats.prefill_tokens,
+                         &stats.generated_tokens,   &stats.evicted_tokens,   &stats.steps,
+                         &stats.step_tokens,        &stats.step_sessions}) {
+    *field = next++;
+  }
+  for (absl::Duration* field : {&stats.step_time, &stats.last_step_time, &stats.max_step_time, &stats.uptime}) {
+    *field = absl::Seconds(next++);
+  }
+  stats.draining = true;
+  const v1::Stats message = ToProto(stats);
+  ExpectAllFieldsSet(message);
+  // The fields of the message are numbered in the same order.
+  const google::protobuf::Descriptor* descriptor = message.GetDescriptor();
+  for (int i = 0; i < descriptor->field_count(); ++i) {
+    const google::protobuf::FieldDescriptor* field = descriptor->field(i);
+    if (field->cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_INT64) continue;
+    EXPECT_EQ(message.GetReflection()->GetInt64(message, field), field->number()) << field->full_name();
+  }
+}
+
+TEST(ToProtoTest, DefaultsOfSamplingAreAllSetButTheSeed) {
+  const v1::Sampling sampling = ToProto(SamplingParams{});
+  EXPECT_TRUE(sampling.has_temperature() && sampling.has_top_k() && sampling.has_top_p() && sampling.has_min_p() &&
+              sampling.has_repetition_penalty() && sampling.has_repetition_window());
+  EXPECT_FALSE(sampling.has_seed());
+}
+
+}  // namespace
+}  // namespace perennial
