@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <iostream>
 #include <memory>
@@ -48,16 +49,17 @@ absl::Status CheckAgainstRunner(const ServerOptions& options, const ModelRunner&
   const CacheShape shape{.sink_tokens = options.sink_tokens,
                          .note_tokens = 0,
                          .window_tokens = options.cache_tokens - options.sink_tokens};
+  // First: a runner with little memory also says that it takes only small caches.
+  if (runner.CacheBytes(shape) > runner.limits().cache_memory_bytes) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--cache_memory: ", FormatBytes(runner.limits().cache_memory_bytes), " is less than one session needs, ",
+        FormatBytes(runner.CacheBytes(shape)), ": raise it, or lower --cache_tokens"));
+  }
   if (options.cache_tokens > runner.limits().max_cache_tokens) {
     return absl::InvalidArgumentError(absl::StrCat("--cache_tokens: ", options.cache_tokens, " is more than ",
                                                    runner.limits().max_cache_tokens,
                                                    ", the length the model was trained for: lower it, or add "
                                                    "--allow_untrained_length"));
-  }
-  if (runner.CacheBytes(shape) > runner.limits().cache_memory_bytes) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "--cache_memory: ", FormatBytes(runner.limits().cache_memory_bytes), " is less than one session needs, ",
-        FormatBytes(runner.CacheBytes(shape)), ": raise it, or lower --cache_tokens"));
   }
   return absl::OkStatus();
 }
@@ -68,6 +70,9 @@ void SetUpLog(const ServerOptions& options) {
   spdlog::set_default_logger(spdlog::stderr_color_mt("perenniald"));
   spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%l%$ %v");
   spdlog::set_level(spdlog::level::from_str(options.log_level));
+  // gRPC writes its own errors beside ours ("address in use" twice, in two styles); whoever wants them sets the
+  // variable.
+  setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
 }
 
 void PrintStartError(const absl::Status& status) { std::cerr << "perenniald: " << status.message() << std::endl; }

@@ -78,6 +78,8 @@ TEST(LifecycleE2eTest, AnAddressInUseEndsTheStartWithCodeOne) {
   ChildProcess second({kFakeServer, "--model=echo", "--listen=" + server.address()});
   EXPECT_EQ(second.AwaitExit(), 1);
   EXPECT_TRUE(second.AwaitOutput("--listen: cannot listen on " + server.address()));
+  const std::string output = second.output();
+  EXPECT_THAT(output, Not(HasSubstr("chttp2")));  // ours is the only line about it
 }
 
 TEST(LifecycleE2eTest, HelpTeachesAndEndsWithCodeZero) {
