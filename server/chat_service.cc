@@ -20,8 +20,8 @@ namespace {
 
 // Answers a call whose response has one field, `session`, when the engine does.
 template <typename Response>
-Engine::Done<SessionInfo> AnswerWithSession(grpc::ServerUnaryReactor* reactor, Response* response) {
-  return [reactor, response](absl::StatusOr<SessionInfo> session) {
+Engine::Done<SessionSummary> AnswerWithSession(grpc::ServerUnaryReactor* reactor, Response* response) {
+  return [reactor, response](absl::StatusOr<SessionSummary> session) {
     if (session.ok()) *response->mutable_session() = ToProto(*session);
     reactor->Finish(ToGrpcStatus(session.status()));
   };
@@ -95,7 +95,7 @@ grpc::ServerUnaryReactor* ChatService::ListSessions(grpc::CallbackServerContext*
   if (!spec.ok()) return Refuse(reactor, spec.status());
   parts_.engine->ListSessions(*std::move(spec), [reactor, response](absl::StatusOr<SessionPage> page) {
     if (page.ok()) {
-      for (const SessionInfo& session : page->sessions) *response->add_sessions() = ToProto(session);
+      for (const SessionSummary& session : page->sessions) *response->add_sessions() = ToProto(session);
       response->set_next_page_token(page->next_page_token);
     }
     reactor->Finish(ToGrpcStatus(page.status()));

@@ -105,7 +105,7 @@ v1::SessionMemory ToProto(const SessionMemory& memory) {
   return message;
 }
 
-v1::Session ToProto(const SessionInfo& session) {
+v1::Session ToProto(const SessionSummary& session) {
   v1::Session message;
   message.set_session_id(session.id);
   message.set_state(ToProto(session.state));

@@ -23,7 +23,7 @@ google::protobuf::Timestamp ToProto(absl::Time time);
 
 v1::SessionState ToProto(SessionState state);
 v1::SessionMemory ToProto(const SessionMemory& memory);
-v1::Session ToProto(const SessionInfo& session);
+v1::Session ToProto(const SessionSummary& session);
 v1::Stats ToProto(const EngineStats& stats);
 
 // All fields but the seed, which has no default.

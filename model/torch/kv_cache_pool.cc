@@ -1,7 +1,7 @@
 #include "model/torch/kv_cache_pool.h"
 
+#include <ATen/ops/empty.h>
 #include <ATen/ops/tensor.h>
-#include <ATen/ops/zeros.h>
 #include <c10/core/ScalarType.h>
 
 #include <algorithm>
@@ -27,7 +27,8 @@ absl::StatusOr<std::unique_ptr<KvCachePool>> KvCachePool::Create(const SlotLayou
                                                    " bytes holds no block of this model's cache: it takes ",
                                                    block_bytes, " bytes (", kBlockSlots, " tokens)"));
   }
-  at::Tensor rows = at::zeros({layout.num_layers, 2, layout.num_kv_heads, num_blocks * kBlockSlots, layout.head_size},
+  // Not zeroed here: the pages of a large pool are then touched, and the time is spent, as sessions take them.
+  at::Tensor rows = at::empty({layout.num_layers, 2, layout.num_kv_heads, num_blocks * kBlockSlots, layout.head_size},
                               at::TensorOptions(layout.dtype).device(device));
   return absl::WrapUnique(new KvCachePool(layout, std::move(rows)));
 }
@@ -35,7 +36,6 @@ absl::StatusOr<std::unique_ptr<KvCachePool>> KvCachePool::Create(const SlotLayou
 KvCachePool::KvCachePool(const SlotLayout& layout, at::Tensor rows)
     : layout_(layout), rows_(std::move(rows)), num_free_(rows_.size(3) / kBlockSlots) {
   is_free_.assign(static_cast<size_t>(num_free_), true);
-  is_dirty_.assign(static_cast<size_t>(num_free_), false);
   for (int32_t layer = 0; layer < layout.num_layers; ++layer) {
     keys_.push_back(rows_.select(0, layer).select(0, 0));
     values_.push_back(rows_.select(0, layer).select(0, 1));
@@ -71,9 +71,9 @@ absl::StatusOr<std::unique_ptr<CacheBlocks>> KvCachePool::Take(int32_t num_slots
   }
   std::vector<int64_t> blocks = ChooseBlocks(count);
   for (int64_t block : blocks) {
-    if (is_dirty_[block]) rows_.narrow(3, block * kBlockSlots, kBlockSlots).zero_();
+    // What a masked slot holds is multiplied by zero: a NaN there would poison the sum.
+    rows_.narrow(3, block * kBlockSlots, kBlockSlots).zero_();
     is_free_[block] = false;
-    is_dirty_[block] = true;
   }
   num_free_ -= count;
   return std::make_unique<CacheBlocks>(*this, std::move(blocks));

@@ -33,7 +33,7 @@ class KvCachePool {
  public:
   static constexpr int32_t kBlockSlots = 16;
 
-  // Allocates and zeroes as many whole blocks as fit in `memory_bytes` on `device`. INVALID_ARGUMENT if that is none.
+  // Allocates as many whole blocks as fit in `memory_bytes` on `device`. INVALID_ARGUMENT if that is none.
   // Running out of memory throws c10::Error, as all of libtorch does.
   static absl::StatusOr<std::unique_ptr<KvCachePool>> Create(const SlotLayout& layout, at::Device device,
                                                              int64_t memory_bytes);
@@ -69,7 +69,6 @@ class KvCachePool {
   std::vector<at::Tensor> keys_;    // [layers] views of rows_
   std::vector<at::Tensor> values_;  // [layers] views of rows_
   std::vector<bool> is_free_;       // [blocks]
-  std::vector<bool> is_dirty_;      // [blocks] lent before: must be zeroed when lent again
   int64_t num_free_;
 };
 

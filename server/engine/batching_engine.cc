@@ -22,16 +22,16 @@ BatchingEngine::BatchingEngine(const EngineOptions& options, EngineModel model, 
 
 BatchingEngine::~BatchingEngine() { Stop(); }
 
-void BatchingEngine::CreateSession(SessionSpec spec, Done<SessionInfo> done) {
+void BatchingEngine::CreateSession(SessionSpec spec, Done<SessionSummary> done) {
   absl::Status check = CheckSessionSpec(spec, options_, runner_limits_);
   Put(CreateSessionCall{std::move(spec), std::move(check), std::move(done)});
 }
 
-void BatchingEngine::GetSession(std::string id, Done<SessionInfo> done) {
+void BatchingEngine::GetSession(std::string id, Done<SessionSummary> done) {
   Put(GetSessionCall{std::move(id), std::move(done)});
 }
 
-void BatchingEngine::UpdateSession(std::string id, SessionUpdate update, Done<SessionInfo> done) {
+void BatchingEngine::UpdateSession(std::string id, SessionUpdate update, Done<SessionSummary> done) {
   absl::Status check = CheckSessionUpdate(update, options_);
   Put(UpdateSessionCall{std::move(id), std::move(update), std::move(check), std::move(done)});
 }
@@ -41,7 +41,7 @@ void BatchingEngine::ListSessions(ListSpec spec, Done<SessionPage> done) {
   Put(ListSessionsCall{std::move(spec), std::move(check), std::move(done)});
 }
 
-void BatchingEngine::DeleteSession(std::string id, Done<SessionInfo> done) {
+void BatchingEngine::DeleteSession(std::string id, Done<SessionSummary> done) {
   Put(DeleteSessionCall{std::move(id), std::move(done)});
 }
 

@@ -28,11 +28,11 @@ class BatchingEngine final : public Engine {
                  std::function<uint64_t()> random_bits);
   ~BatchingEngine() override;
 
-  void CreateSession(SessionSpec spec, Done<SessionInfo> done) override;
-  void GetSession(std::string id, Done<SessionInfo> done) override;
-  void UpdateSession(std::string id, SessionUpdate update, Done<SessionInfo> done) override;
+  void CreateSession(SessionSpec spec, Done<SessionSummary> done) override;
+  void GetSession(std::string id, Done<SessionSummary> done) override;
+  void UpdateSession(std::string id, SessionUpdate update, Done<SessionSummary> done) override;
   void ListSessions(ListSpec spec, Done<SessionPage> done) override;
-  void DeleteSession(std::string id, Done<SessionInfo> done) override;
+  void DeleteSession(std::string id, Done<SessionSummary> done) override;
   std::shared_ptr<TurnTicket> Submit(TurnSpec spec, TurnSink* sink) override;
   void Wake() override;
   EngineStats Stats() const override;

@@ -87,12 +87,12 @@ class Engine {
   // the engine again, but not Stop. ----
 
   // INVALID_FIELD, NO_FREE_CACHE, SHUTTING_DOWN.
-  virtual void CreateSession(SessionSpec spec, Done<SessionInfo> done) = 0;
-  virtual void GetSession(std::string id, Done<SessionInfo> done) = 0;
-  virtual void UpdateSession(std::string id, SessionUpdate update, Done<SessionInfo> done) = 0;
+  virtual void CreateSession(SessionSpec spec, Done<SessionSummary> done) = 0;
+  virtual void GetSession(std::string id, Done<SessionSummary> done) = 0;
+  virtual void UpdateSession(std::string id, SessionUpdate update, Done<SessionSummary> done) = 0;
   virtual void ListSessions(ListSpec spec, Done<SessionPage> done) = 0;
   // Cancels what runs or waits in the session, then forgets it. Returns its last state. It is not found from then on.
-  virtual void DeleteSession(std::string id, Done<SessionInfo> done) = 0;
+  virtual void DeleteSession(std::string id, Done<SessionSummary> done) = 0;
 
   // Submits a turn. `sink` gets its events and exactly one OnFinish, possibly before this returns.
   virtual std::shared_ptr<TurnTicket> Submit(TurnSpec spec, TurnSink* sink) = 0;

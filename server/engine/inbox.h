@@ -24,17 +24,17 @@ namespace perennial {
 struct CreateSessionCall {
   SessionSpec spec;
   absl::Status check;
-  Engine::Done<SessionInfo> done;
+  Engine::Done<SessionSummary> done;
 };
 struct GetSessionCall {
   std::string id;
-  Engine::Done<SessionInfo> done;
+  Engine::Done<SessionSummary> done;
 };
 struct UpdateSessionCall {
   std::string id;
   SessionUpdate update;
   absl::Status check;
-  Engine::Done<SessionInfo> done;
+  Engine::Done<SessionSummary> done;
 };
 struct ListSessionsCall {
   ListSpec spec;
@@ -43,7 +43,7 @@ struct ListSessionsCall {
 };
 struct DeleteSessionCall {
   std::string id;
-  Engine::Done<SessionInfo> done;
+  Engine::Done<SessionSummary> done;
 };
 struct DrainCall {
   absl::Time deadline;

@@ -31,8 +31,8 @@ SessionMemory LiveSession::Memory() const {
   return memory;
 }
 
-SessionInfo LiveSession::Describe(absl::Time now) const {
-  SessionInfo session;
+SessionSummary LiveSession::Describe(absl::Time now) const {
+  SessionSummary session;
   session.id = id;
   session.state = leased ? SessionState::kRunning : waiting_turns > 0 ? SessionState::kWaiting : SessionState::kIdle;
   session.created = created;

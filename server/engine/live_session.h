@@ -28,7 +28,7 @@ struct LiveSession {
   // What the model can read of the stream now.
   SessionMemory Memory() const;
 
-  SessionInfo Describe(absl::Time now) const;
+  SessionSummary Describe(absl::Time now) const;
 
   bool busy() const { return leased || waiting_turns > 0; }
 

@@ -44,7 +44,7 @@ enum class SessionState {
   kRunning,  // a turn runs
 };
 
-struct SessionInfo {
+struct SessionSummary {
   std::string id;  // 128 random bits, 32 hexadecimal digits
   SessionState state = SessionState::kIdle;
   absl::Time created;
@@ -66,7 +66,7 @@ struct SessionUpdate {
 
 // One page of a listing, ordered by session id.
 struct SessionPage {
-  std::vector<SessionInfo> sessions;
+  std::vector<SessionSummary> sessions;
   std::string next_page_token;  // empty: the last page
 };
 

@@ -65,7 +65,7 @@ SessionPage SessionStore::List(const ListSpec& spec, absl::Time now) const {
   SessionPage page;
   for (auto it = sessions_.upper_bound(spec.page_token); it != sessions_.end(); ++it) {
     if (it->second->deleted) continue;
-    SessionInfo session = it->second->Describe(now);
+    SessionSummary session = it->second->Describe(now);
     if (spec.state.has_value() && session.state != *spec.state) continue;
     if (page.sessions.size() == static_cast<size_t>(spec.page_size)) {
       page.next_page_token = page.sessions.back().id;

@@ -64,7 +64,7 @@ class TurnLoop {
  private:
   struct Deletion {
     LiveSession* session;  // deleted is set: nobody else finds it
-    Engine::Done<SessionInfo> done;
+    Engine::Done<SessionSummary> done;
   };
   struct SteppedTurn {
     ActiveTurn* turn;

@@ -68,7 +68,7 @@ bool TurnLoop::ReapWaitingTurns(absl::Time now) {
 bool TurnLoop::ReapDeletedSessions(absl::Time now) {
   const std::vector<Deletion> deletions = std::exchange(deletions_, {});
   for (const Deletion& deletion : deletions) {
-    const SessionInfo last = deletion.session->Describe(now);
+    const SessionSummary last = deletion.session->Describe(now);
     sessions_.Remove(deletion.session);
     ++stats_.sessions_deleted;
     deletion.done(last);

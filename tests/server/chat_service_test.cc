@@ -11,8 +11,8 @@
 namespace perennial {
 namespace {
 
-SessionInfo SessionCalled(const std::string& id) {
-  SessionInfo session;
+SessionSummary SessionCalled(const std::string& id) {
+  SessionSummary session;
   session.id = id;
   return session;
 }

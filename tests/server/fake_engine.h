@@ -31,7 +31,7 @@ class FakeEngine final : public Engine {
   // If set, a submitted turn ends with it before Submit returns.
   absl::Status refusal;
   // The answer of the session calls.
-  absl::StatusOr<SessionInfo> session = SessionInfo{};
+  absl::StatusOr<SessionSummary> session = SessionSummary{};
   SessionPage page;
   EngineStats stats;
 
@@ -63,15 +63,15 @@ class FakeEngine final : public Engine {
 
   // ---- Engine ----
 
-  void CreateSession(SessionSpec spec, Done<SessionInfo> done) override {
+  void CreateSession(SessionSpec spec, Done<SessionSummary> done) override {
     created = std::move(spec);
     done(session);
   }
-  void GetSession(std::string id, Done<SessionInfo> done) override {
+  void GetSession(std::string id, Done<SessionSummary> done) override {
     named = std::move(id);
     done(session);
   }
-  void UpdateSession(std::string id, SessionUpdate update, Done<SessionInfo> done) override {
+  void UpdateSession(std::string id, SessionUpdate update, Done<SessionSummary> done) override {
     named = std::move(id);
     updated = std::move(update);
     done(session);
@@ -80,7 +80,7 @@ class FakeEngine final : public Engine {
     listed = std::move(spec);
     done(page);
   }
-  void DeleteSession(std::string id, Done<SessionInfo> done) override {
+  void DeleteSession(std::string id, Done<SessionSummary> done) override {
     named = std::move(id);
     done(session);
   }

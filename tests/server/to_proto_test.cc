@@ -46,7 +46,7 @@ TEST(ToProtoTest, TimesBeforeTheEpochRoundDown) {
 }
 
 TEST(ToProtoTest, EveryFieldOfASessionArrives) {
-  SessionInfo session;
+  SessionSummary session;
   session.id = "id";
   session.state = SessionState::kRunning;
   session.created = absl::FromUnixSeconds(1);

@@ -80,7 +80,7 @@ void EngineSimulation::CreateSession() {
   spec.eviction = OneIn(4) ? EvictionPolicy::kTurnWise : EvictionPolicy::kTokenWise;
   for (int64_t i = Random(0, 12); i > 0; --i) spec.opening.push_back(static_cast<TokenId>(Random(0, 255)));
   spec.idle_timeout = absl::Seconds(Random(1, 120));
-  engine_->CreateSession(spec, [this, spec](absl::StatusOr<SessionInfo> session) {
+  engine_->CreateSession(spec, [this, spec](absl::StatusOr<SessionSummary> session) {
     if (!session.ok()) {
       EXPECT_TRUE(absl::IsResourceExhausted(session.status())) << session.status();
       return;
@@ -130,7 +130,7 @@ void EngineSimulation::SubmitTurn() {
 void EngineSimulation::CallAboutSession() {
   const std::shared_ptr<Client> client = AnyClient();
   if (client == nullptr) return;
-  const auto expect_known = [](absl::StatusOr<SessionInfo> session) {
+  const auto expect_known = [](absl::StatusOr<SessionSummary> session) {
     // Or the inbox, which is small here, is full.
     if (ReasonOf(session.status()) == ErrorReason::kQueueFull) return;
     if (!session.ok()) {

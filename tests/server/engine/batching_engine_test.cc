@@ -23,7 +23,7 @@ class BatchingEngineTest : public EngineFixture {
   std::string AwaitSession() {
     absl::Notification created;
     std::string id;
-    engine().CreateSession(Spec(), [&](absl::StatusOr<SessionInfo> session) {
+    engine().CreateSession(Spec(), [&](absl::StatusOr<SessionSummary> session) {
       EXPECT_TRUE(session.ok()) << session.status();
       id = session.ok() ? session->id : "";
       created.Notify();
@@ -81,18 +81,19 @@ TEST_F(BatchingEngineTest, MayBeCalledFromItsCallbacks) {
   absl::Notification deleted;
   // Each call is made from the callback of the one before, on the engine thread.
   second.on_finish = [&](const TurnResult& result) {
-    engine().DeleteSession(result.session_id, [&](absl::StatusOr<SessionInfo> session) {
+    engine().DeleteSession(result.session_id, [&](absl::StatusOr<SessionSummary> session) {
       EXPECT_EQ(session->turns, 2);
       deleted.Notify();
     });
   };
   first.on_event = [&](const TurnEvent&) { engine().Wake(); };
   first.on_finish = [&](const TurnResult& result) {
-    engine().GetSession(result.session_id, [](absl::StatusOr<SessionInfo> session) { EXPECT_TRUE(session.ok()); });
+    engine().GetSession(result.session_id, [](absl::StatusOr<SessionSummary> session) { EXPECT_TRUE(session.ok()); });
     engine().Submit(Turn(result.session_id, "b", 3), &second);
     engine().Stats();
   };
-  engine().CreateSession(Spec(), [&](absl::StatusOr<SessionInfo> s) { engine().Submit(Turn(s->id, "a", 3), &first); });
+  engine().CreateSession(Spec(),
+                         [&](absl::StatusOr<SessionSummary> s) { engine().Submit(Turn(s->id, "a", 3), &first); });
   deleted.WaitForNotification();
   EXPECT_EQ(second.result().turn, 2);
   engine().Stop();
@@ -113,7 +114,7 @@ TEST_F(BatchingEngineTest, EndsEverythingWhenItStops) {
   engine().Submit(endless, &late);
   EXPECT_EQ(ReasonOf(late.result().status), ErrorReason::kShuttingDown) << "answered before Submit returned";
   bool refused = false;
-  engine().GetSession(endless.session_id, [&](absl::StatusOr<SessionInfo> session) {
+  engine().GetSession(endless.session_id, [&](absl::StatusOr<SessionSummary> session) {
     refused = ReasonOf(session.status()) == ErrorReason::kShuttingDown;
   });
   EXPECT_TRUE(refused);
@@ -159,7 +160,7 @@ TEST_F(BatchingEngineTest, ServesManyThreadsUntilItStops) {
     std::string session;
     {
       absl::Notification created;
-      engine().CreateSession(Spec(), [&](absl::StatusOr<SessionInfo> s) {
+      engine().CreateSession(Spec(), [&](absl::StatusOr<SessionSummary> s) {
         if (s.ok()) session = s->id;
         created.Notify();
       });
@@ -181,7 +182,7 @@ TEST_F(BatchingEngineTest, ServesManyThreadsUntilItStops) {
       engine().Stats();
       ++(sink.AwaitResult().status.ok() ? ok : other);
     }
-    engine().DeleteSession(session, [](absl::StatusOr<SessionInfo>) {});
+    engine().DeleteSession(session, [](absl::StatusOr<SessionSummary>) {});
   };
   std::vector<std::thread> threads;
   for (int i = 0; i < kThreads; ++i) threads.emplace_back(client, i);

@@ -72,29 +72,30 @@ SessionSpec EngineFixture::Spec(std::vector<TokenId> opening) const {
           .labels = {}};
 }
 
-absl::StatusOr<SessionInfo> EngineFixture::TryCreateSession(SessionSpec spec) {
-  absl::StatusOr<SessionInfo> created = absl::UnknownError("not called");
-  engine().CreateSession(std::move(spec), [&](absl::StatusOr<SessionInfo> session) { created = std::move(session); });
+absl::StatusOr<SessionSummary> EngineFixture::TryCreateSession(SessionSpec spec) {
+  absl::StatusOr<SessionSummary> created = absl::UnknownError("not called");
+  engine().CreateSession(std::move(spec),
+                         [&](absl::StatusOr<SessionSummary> session) { created = std::move(session); });
   RunOnce();
   return created;
 }
 
 std::string EngineFixture::CreateSession(std::vector<TokenId> opening) {
-  const absl::StatusOr<SessionInfo> session = TryCreateSession(Spec(std::move(opening)));
+  const absl::StatusOr<SessionSummary> session = TryCreateSession(Spec(std::move(opening)));
   EXPECT_TRUE(session.ok()) << session.status();
   return session.ok() ? session->id : "";
 }
 
-absl::StatusOr<SessionInfo> EngineFixture::GetSession(const std::string& id) {
-  absl::StatusOr<SessionInfo> found = absl::UnknownError("not called");
-  engine().GetSession(id, [&](absl::StatusOr<SessionInfo> session) { found = std::move(session); });
+absl::StatusOr<SessionSummary> EngineFixture::GetSession(const std::string& id) {
+  absl::StatusOr<SessionSummary> found = absl::UnknownError("not called");
+  engine().GetSession(id, [&](absl::StatusOr<SessionSummary> session) { found = std::move(session); });
   RunOnce();
   return found;
 }
 
-absl::StatusOr<SessionInfo> EngineFixture::DeleteSession(const std::string& id) {
-  absl::StatusOr<SessionInfo> deleted = absl::UnknownError("not called");
-  engine().DeleteSession(id, [&](absl::StatusOr<SessionInfo> session) { deleted = std::move(session); });
+absl::StatusOr<SessionSummary> EngineFixture::DeleteSession(const std::string& id) {
+  absl::StatusOr<SessionSummary> deleted = absl::UnknownError("not called");
+  engine().DeleteSession(id, [&](absl::StatusOr<SessionSummary> session) { deleted = std::move(session); });
   RunOnce();
   return deleted;
 }

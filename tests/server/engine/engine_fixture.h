@@ -43,9 +43,9 @@ class EngineFixture : public testing::Test {
 
   // A session with an opening of `opening`; the test fails if there is none.
   std::string CreateSession(std::vector<TokenId> opening = {kBos});
-  absl::StatusOr<SessionInfo> TryCreateSession(SessionSpec spec);
-  absl::StatusOr<SessionInfo> GetSession(const std::string& id);
-  absl::StatusOr<SessionInfo> DeleteSession(const std::string& id);
+  absl::StatusOr<SessionSummary> TryCreateSession(SessionSpec spec);
+  absl::StatusOr<SessionSummary> GetSession(const std::string& id);
+  absl::StatusOr<SessionSummary> DeleteSession(const std::string& id);
 
   SessionSpec Spec(std::vector<TokenId> opening = {kBos}) const;
   // A greedy turn of `text` and the start of the reply.

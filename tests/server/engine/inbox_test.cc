@@ -13,7 +13,7 @@ namespace perennial {
 namespace {
 
 InboxItem Get(std::string id) {
-  return GetSessionCall{std::move(id), [](absl::StatusOr<SessionInfo>) {}};
+  return GetSessionCall{std::move(id), [](absl::StatusOr<SessionSummary>) {}};
 }
 
 InboxItem TurnFor(TurnSink* sink) { return SubmittedTurn({}, sink, absl::OkStatus(), absl::UnixEpoch()); }
@@ -85,7 +85,7 @@ TEST(InboxTest, WaitsForWorkWakesAndClosing) {
 
 TEST(InboxTest, AnswersEveryKindOfCall) {
   std::vector<absl::Status> answers;
-  const auto session = [&](absl::StatusOr<SessionInfo> answer) { answers.push_back(answer.status()); };
+  const auto session = [&](absl::StatusOr<SessionSummary> answer) { answers.push_back(answer.status()); };
   const auto page = [&](absl::StatusOr<SessionPage> answer) { answers.push_back(answer.status()); };
   Reject(CreateSessionCall{{}, absl::OkStatus(), session});
   Reject(GetSessionCall{"", session});

@@ -45,7 +45,7 @@ TEST_F(LiveSessionTest, TellsWhatCanStillBeRead) {
 
 TEST_F(LiveSessionTest, DescribesItself) {
   session_.expires = kNow + absl::Hours(1);
-  SessionInfo seen = session_.Describe(kNow);
+  SessionSummary seen = session_.Describe(kNow);
   EXPECT_EQ(seen.id, "id");
   EXPECT_EQ(seen.state, SessionState::kIdle);
   EXPECT_EQ(seen.created, kNow);

@@ -103,7 +103,8 @@ TEST_F(SessionStoreTest, ListsPageByPage) {
   for (int i = 0; i < 4; ++i) Create();
   const auto ids = [](const SessionPage& page) {
     std::vector<std::string> found;
-    for (const SessionInfo& session : page.sessions) found.push_back(session.id.substr(15, 1) + session.id.substr(31));
+    for (const SessionSummary& session : page.sessions)
+      found.push_back(session.id.substr(15, 1) + session.id.substr(31));
     return found;
   };
   SessionPage page = store_.List({.page_size = 3, .page_token = "", .state = std::nullopt}, kNow);

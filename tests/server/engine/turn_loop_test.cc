@@ -14,9 +14,9 @@ namespace {
 
 class TurnLoopTest : public EngineFixture {
  protected:
-  absl::StatusOr<SessionInfo> Update(const std::string& id, SessionUpdate update) {
-    absl::StatusOr<SessionInfo> updated = absl::UnknownError("not called");
-    engine().UpdateSession(id, std::move(update), [&](absl::StatusOr<SessionInfo> s) { updated = std::move(s); });
+  absl::StatusOr<SessionSummary> Update(const std::string& id, SessionUpdate update) {
+    absl::StatusOr<SessionSummary> updated = absl::UnknownError("not called");
+    engine().UpdateSession(id, std::move(update), [&](absl::StatusOr<SessionSummary> s) { updated = std::move(s); });
     RunOnce();
     return updated;
   }
@@ -29,7 +29,7 @@ class TurnLoopTest : public EngineFixture {
 };
 
 TEST_F(TurnLoopTest, CreatesASessionWithItsCache) {
-  const absl::StatusOr<SessionInfo> session = TryCreateSession(Spec({kBos, 1, 2}));
+  const absl::StatusOr<SessionSummary> session = TryCreateSession(Spec({kBos, 1, 2}));
   ASSERT_TRUE(session.ok());
   EXPECT_EQ(session->state, SessionState::kIdle);
   EXPECT_EQ(session->route, "route");
@@ -62,7 +62,7 @@ TEST_F(TurnLoopTest, RefusesBadSpecs) {
 TEST_F(TurnLoopTest, UpdatesLabelsAndExpiry) {
   const std::string session = CreateSession();
   clock_.Advance(absl::Minutes(10));
-  absl::StatusOr<SessionInfo> updated = Update(session, {.idle_timeout = {}, .labels = Labels{{"a", "b"}}});
+  absl::StatusOr<SessionSummary> updated = Update(session, {.idle_timeout = {}, .labels = Labels{{"a", "b"}}});
   EXPECT_EQ(updated->labels, (Labels{{"a", "b"}}));
   EXPECT_EQ(updated->expires, clock_.Now() + absl::Minutes(50)) << "labels do not keep a session alive";
   updated = Update(session, {.idle_timeout = absl::Minutes(5), .labels = {}});
@@ -91,7 +91,7 @@ TEST_F(TurnLoopTest, SaysWhatIsInTheStreamWhileATurnRuns) {
   RecordingTurnSink sink;
   engine().Submit(Turn(session, std::string(48, 'p'), 1000), &sink);
   RunOnce();
-  const absl::StatusOr<SessionInfo> seen = GetSession(session);  // answered before the second chunk
+  const absl::StatusOr<SessionSummary> seen = GetSession(session);  // answered before the second chunk
   EXPECT_EQ(seen->state, SessionState::kRunning);
   EXPECT_EQ(seen->memory.stream_tokens, 50);
   EXPECT_EQ(seen->memory.visible_tokens, 10);

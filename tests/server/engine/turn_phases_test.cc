@@ -241,8 +241,8 @@ TEST_F(TurnPhasesTest, CancelsWhatADeletedSessionHas) {
   Submit(Turn(session, "a"), running);
   Submit(Turn(session, "b"), waiting);
   RunOnce();
-  absl::StatusOr<SessionInfo> last = absl::UnknownError("");
-  engine().DeleteSession(session, [&](absl::StatusOr<SessionInfo> answer) { last = std::move(answer); });
+  absl::StatusOr<SessionSummary> last = absl::UnknownError("");
+  engine().DeleteSession(session, [&](absl::StatusOr<SessionSummary> answer) { last = std::move(answer); });
   Submit(Turn(session, "c"), after);
   RunOnce();
   EXPECT_TRUE(absl::IsCancelled(running.result().status));
