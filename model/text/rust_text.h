@@ -31,7 +31,8 @@ inline PerennialSlice SliceOf(absl::string_view text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
 }
 
-// Bytes that the library gave: freed when they go out of scope.
+// Bytes that the library gave: freed when they go out of scope. Neither copied nor moved, because the library holds the
+// address of `out()` during the call.
 class OwnedBytes {
  public:
   OwnedBytes() = default;

@@ -27,7 +27,7 @@ std::string DefaultModel() {
 class DefaultModelTest : public testing::Test {
  protected:
   void SetUp() override {
-    if (!std::filesystem::exists(DefaultModel())) GTEST_SKIP() << "./dev setup fetches " << DefaultModel();
+    ASSERT_TRUE(std::filesystem::exists(DefaultModel())) << "./dev setup fetches " << DefaultModel();
     auto opened = Checkpoint::Open(DefaultModel());
     ASSERT_TRUE(opened.ok()) << opened.status();
     checkpoint_ = *std::move(opened);
