@@ -1,39 +1,30 @@
 // The default model's logits against transformers' on the same file (tests/golden/logits/make_default_model_logits.py).
 
+#include "tests/model/torch/default_model.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cmath>
-#include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <string>
 #include <vector>
 
 #include "model/checkpoint/checkpoint.h"
+#include "model/model_runner.h"
 #include "model/sink_window.h"
-#include "model/torch/torch_model_runner.h"
+#include "tests/model/torch/golden_stream.h"
 
 namespace perennial {
 namespace {
-
-constexpr char kModel[] = PERENNIAL_SOURCE_DIR "/.deps/models/SmolLM2-135M-Instruct.Q4_1.gguf";
-constexpr char kGolden[] = PERENNIAL_SOURCE_DIR "/tests/golden/logits/default_model.json";
 
 // Loaded once for all tests of the program.
 class DefaultModelTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    auto checkpoint = Checkpoint::Open(kModel);
-    ASSERT_TRUE(checkpoint.ok()) << checkpoint.status() << " (./dev setup fetches it)";
-    TorchOptions options;
-    options.dtype = "float32";
-    options.cache_memory_bytes = int64_t{64} << 20;
-    auto runner = CreateTorchModelRunner(**checkpoint, options);
-    ASSERT_TRUE(runner.ok()) << runner.status();
-    runner_ = runner->release();
-    std::ifstream file(kGolden);
-    golden_ = new nlohmann::json(nlohmann::json::parse(file));
+    const std::unique_ptr<Checkpoint> checkpoint = OpenDefaultModel();
+    ASSERT_NE(checkpoint, nullptr);
+    runner_ = MakeDefaultModelRunner(*checkpoint, "float32").release();
+    golden_ = new nlohmann::json(ReadGolden("default_model.json"));
   }
 
   static void TearDownTestSuite() {

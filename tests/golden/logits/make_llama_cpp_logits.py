@@ -1,0 +1,125 @@
+"""Log-probabilities of the default model by llama.cpp, on the same GGUF file.
+
+    pip install xllamacpp gguf
+    python make_llama_cpp_logits.py PATH/SmolLM2-135M-Instruct.Q4_1.gguf > llama_cpp.json
+
+Independent of Perennial down to the reading of the quantised blocks. llama.cpp's server says the log-probabilities of the
+most likely tokens, before any sampling, at every token that it generates: one row per token of the greedy reply, the first after the
+prompt alone. Keys and values are kept in float32, without flash attention; what remains of llama.cpp's own rounding is that it
+quantises the activations to 8 bits before every product with a quantised matrix. Tokens are kept as ids, so that Perennial's
+tokenizer has no part in the comparison.
+
+To tell that rounding from a mistake, llama.cpp also runs a copy of the file whose weights are the same numbers in float32
+(dequantised by gguf-py, so that no product is with a quantised matrix), over the prompts and the same replies.
+"""
+
+import importlib.metadata
+import json
+import os
+import sys
+import tempfile
+import urllib.request
+
+import gguf
+import numpy
+import xllamacpp
+
+TOP = 24
+LONG_REPLY = 32
+# Text of several kinds: prose, code, a list, another language, the chat format, one token alone.
+PROMPTS = [
+    ("The lighthouse keeper wrote down the weather every evening, for forty years, in a book that nobody", LONG_REPLY),
+    ("<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n<|im_start|>user\n"
+     "Why is the sky blue?<|im_end|>\n<|im_start|>assistant\n", LONG_REPLY),
+    ("def fibonacci(n):\n    if n < 2:\n        return n\n    return", 4),
+    ("Monday, Tuesday, Wednesday, Thursday,", 4),
+    ("La capitale de la France est", 4),
+    ("12 + 30 = 42, 20 + 5 = 25, 7 + 8 =", 4),
+    ("Once", 4),
+    ("It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness, it was "
+     "the epoch of belief, it was the epoch of incredulity, it was the season of Light, it was the season of Darkness, it "
+     "was the spring of hope, it was the winter of despair, we had everything before us, we had nothing before us, we were "
+     "all going direct to Heaven, we were all going direct the other way", 4),
+]
+
+
+class LlamaCpp:
+    def __init__(self, path):
+        params = xllamacpp.CommonParams()
+        params.model.path = path
+        params.n_ctx = 512
+        params.n_parallel = 1
+        params.warmup = False
+        params.cpuparams.n_threads = 1
+        params.cpuparams_batch.n_threads = 1
+        params.cache_type_k = xllamacpp.ggml_type.GGML_TYPE_F32
+        params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
+        params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        self.server = xllamacpp.Server(params)
+
+    def ask(self, path, body):
+        request = urllib.request.Request(
+            self.server.listening_address + path, json.dumps(body).encode(), {"Content-Type": "application/json"})
+        return json.load(urllib.request.urlopen(request, timeout=300))
+
+    def tokens(self, text):
+        return self.ask("/tokenize", {"content": text, "add_special": False, "parse_special": True})["tokens"]
+
+    def next_tokens(self, tokens, count):
+        """The greedy reply, and for each of its tokens the most likely ones as [id, log-probability]."""
+        reply = self.ask("/completion", {
+            "prompt": tokens, "n_predict": count, "temperature": 0, "n_probs": TOP, "post_sampling_probs": False,
+            "cache_prompt": False, "return_tokens": True})
+        rows = [
+            [[entry["id"], round(entry["logprob"], 4)] for entry in step["top_logprobs"]]
+            for step in reply["completion_probabilities"]
+        ]
+        assert len(rows) == len(reply["tokens"]) and all(len(row) == TOP for row in rows)
+        assert all(row[0][0] == token for row, token in zip(rows, reply["tokens"]))
+        return reply["tokens"], rows
+
+
+def write_float32_copy(source, target):
+    reader = gguf.GGUFReader(source)
+    writer = gguf.GGUFWriter(target, "llama")
+    for name, field in reader.fields.items():
+        if name.startswith("GGUF.") or name == gguf.Keys.General.ARCHITECTURE:
+            continue
+        value = 0 if name == gguf.Keys.General.FILE_TYPE else field.contents()
+        sub_type = field.types[-1] if field.types[0] == gguf.GGUFValueType.ARRAY else None
+        writer.add_key_value(name, value, field.types[0], sub_type=sub_type)
+    for tensor in reader.tensors:
+        values = gguf.quants.dequantize(tensor.data, tensor.tensor_type).astype(numpy.float32)
+        writer.add_tensor(tensor.name, values)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def main():
+    llama = LlamaCpp(sys.argv[1])
+    prompts = []
+    for text, count in PROMPTS:
+        tokens = llama.tokens(text)
+        reply, rows = llama.next_tokens(tokens, count)
+        prompts.append({"text": text, "tokens": tokens, "reply": reply, "rows": rows})
+    with tempfile.TemporaryDirectory() as folder:
+        copy = os.path.join(folder, "float32.gguf")
+        write_float32_copy(sys.argv[1], copy)
+        llama = LlamaCpp(copy)
+        for prompt in prompts:
+            stream = prompt["tokens"] + prompt["reply"]
+            prompt["float32_rows"] = [
+                llama.next_tokens(stream[:end], 1)[1][0] for end in range(len(prompt["tokens"]), len(stream))
+            ]
+    print(json.dumps({
+        "made_by": f"llama.cpp, as in xllamacpp {importlib.metadata.version('xllamacpp')}",
+        "rows": "one per token of the reply: the most likely tokens there, as [id, log-probability]",
+        "prompts": prompts,
+    }, separators=(",", ":")), flush=True)
+    os._exit(0)  # the server's threads do not end by themselves
+
+
+if __name__ == "__main__":
+    main()
