@@ -38,7 +38,7 @@ def arguments():
     parser.add_argument("--model", default=ROOT / ".deps/models/SmolLM2-135M-Instruct.Q4_1.gguf")
     parser.add_argument("--cache_tokens", type=int, default=512)
     parser.add_argument("--sink_tokens", type=int, default=4)
-    parser.add_argument("--dtype", default="auto")
+    parser.add_argument("--dtype", default="float32", help="float32 gives the same replies on every machine")
     parser.add_argument("--dictionary", type=pathlib.Path, default=pathlib.Path("/usr/share/dict/words"))
     parser.add_argument("--start_seconds", type=float, default=120, help="how long the server may take to start")
     return parser.parse_args()
@@ -56,7 +56,7 @@ class Server:
         self.process = subprocess.Popen(
             [self.args.bin / "perenniald", f"--model={self.args.model}", "--listen=127.0.0.1:0",
              f"--port_file={port_file}", f"--cache_tokens={self.args.cache_tokens}",
-             f"--sink_tokens={self.args.sink_tokens}", f"--dtype={self.args.dtype}"])
+             f"--sink_tokens={self.args.sink_tokens}", f"--dtype={self.args.dtype}", "--cache_memory=1GiB"])
         give_up = time.monotonic() + self.args.start_seconds
         while not port_file.exists():
             if self.process.poll() is not None or time.monotonic() > give_up:
