@@ -93,7 +93,7 @@ Candidate SelectByMass(std::vector<Candidate>& candidates, double mass) {
 }
 
 absl::Status OutOfRange(const char* field, double value, const char* range) {
-  return absl::InvalidArgumentError(absl::StrCat("sampling.", field, " is ", value, ", must be ", range));
+  return absl::InvalidArgumentError(absl::StrCat("sampling.", field, ": ", value, " is not in ", range));
 }
 
 }  // namespace
@@ -101,18 +101,20 @@ absl::Status OutOfRange(const char* field, double value, const char* range) {
 absl::Status ValidateSamplingParams(const SamplingParams& params) {
   // Written so that NaN fails every test.
   if (!(params.temperature >= 0.0f && params.temperature <= 10.0f)) {
-    return OutOfRange("temperature", params.temperature, "0 to 10");
+    return OutOfRange("temperature", params.temperature, "[0, 10]");
   }
-  if (params.top_k < 0) return OutOfRange("top_k", params.top_k, "at least 0");
+  if (params.top_k < 0) {
+    return absl::InvalidArgumentError(absl::StrCat("sampling.top_k: ", params.top_k, " is less than 0"));
+  }
   if (!(params.top_p > 0.0f && params.top_p <= 1.0f)) {
-    return OutOfRange("top_p", params.top_p, "greater than 0 and at most 1");
+    return OutOfRange("top_p", params.top_p, "(0, 1]");
   }
-  if (!(params.min_p >= 0.0f && params.min_p <= 1.0f)) return OutOfRange("min_p", params.min_p, "0 to 1");
+  if (!(params.min_p >= 0.0f && params.min_p <= 1.0f)) return OutOfRange("min_p", params.min_p, "[0, 1]");
   if (!(params.repetition_penalty > 0.0f && params.repetition_penalty <= 10.0f)) {
-    return OutOfRange("repetition_penalty", params.repetition_penalty, "greater than 0 and at most 10");
+    return OutOfRange("repetition_penalty", params.repetition_penalty, "(0, 10]");
   }
   if (params.repetition_window < 0 || params.repetition_window > 4096) {
-    return OutOfRange("repetition_window", params.repetition_window, "0 to 4096");
+    return OutOfRange("repetition_window", params.repetition_window, "[0, 4096]");
   }
   return absl::OkStatus();
 }

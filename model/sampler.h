@@ -24,7 +24,8 @@ struct SamplingParams {
   uint64_t seed = 0;                // the same seed, stream and parameters give the same tokens
 };
 
-// INVALID_ARGUMENT naming the field ("sampling.top_p"), its value and its limit. NaN is out of every range.
+// INVALID_ARGUMENT with the field's path, a colon, its value and its limit: "sampling.top_p: 2 is not in (0, 1]". NaN
+// is out of every range.
 absl::Status ValidateSamplingParams(const SamplingParams& params);
 
 // One turn's sampler. Holds its random state and scratch memory (12 bytes per vocabulary entry); not thread-safe.

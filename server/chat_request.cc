@@ -4,9 +4,8 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
+#include "server/engine/error.h"
 
 namespace perennial {
 namespace {
@@ -21,10 +20,7 @@ absl::StatusOr<SamplingParams> CheckSampling(const v1::Sampling& request, const 
   if (request.has_repetition_window()) sampling.repetition_window = request.repetition_window();
   sampling.seed = request.has_seed() ? request.seed() : seed;
   if (absl::Status status = ValidateSamplingParams(sampling); !status.ok()) {
-    // "sampling.top_p is 2, must be …": the field's path comes first.
-    const std::pair<absl::string_view, absl::string_view> parts =
-        absl::StrSplit(status.message(), absl::MaxSplits(absl::ByAnyChar(": "), 1));
-    return FieldError(parts.first, absl::StripAsciiWhitespace(parts.second));
+    return MakeError(ErrorReason::kInvalidField, status.message());
   }
   return sampling;
 }
@@ -114,14 +110,13 @@ absl::StatusOr<TurnSpec> RenderChat(const PromptRenderer& renderer, const Reques
   absl::StatusOr<UserTurn> user_turn = renderer.Turn(chat.message);
   if (!user_turn.ok()) return InField("message", user_turn.status());
   const int32_t most = rules.options.engine.max_prompt_tokens;
-  const size_t tokens = user_turn->tokens_if_first.has_value()
-                            ? std::max(user_turn->tokens.size(), user_turn->tokens_if_first->size())
-                            : user_turn->tokens.size();
+  // The session decides which variant is fed.
+  const size_t tokens = std::max({user_turn->tokens.size(), FirstTurnTokens(*user_turn, FirstTurn::kOpens).size(),
+                                  FirstTurnTokens(*user_turn, FirstTurn::kOpensAfterSystem).size()});
   if (tokens > static_cast<size_t>(most)) {
     return FieldError("message", absl::StrCat(tokens, " tokens are more than ", most, " (max_prompt_tokens)"));
   }
-  chat.turn.tokens = std::move(user_turn->tokens);
-  chat.turn.tokens_if_first = std::move(user_turn->tokens_if_first);
+  chat.turn.message = *std::move(user_turn);
   if (chat.session.has_value()) {
     if (absl::Status status = RenderOpening(renderer, rules, *chat.session); !status.ok()) return status;
     chat.turn.ephemeral = std::move(chat.session->spec);

@@ -20,7 +20,7 @@
 namespace perennial {
 
 struct CheckedChat {
-  TurnSpec turn;                          // without tokens and ephemeral session until RenderChat; without deadline
+  TurnSpec turn;                          // without message and ephemeral session until RenderChat; without deadline
   std::string message;                    // the user's text
   std::optional<CheckedSession> session;  // the session that ends with the call; none if a session id was given
   int64_t text_bytes = 0;                 // of all texts
@@ -29,7 +29,7 @@ struct CheckedChat {
 // INVALID_FIELD for the first bad field. `seed` is used where the request has none.
 absl::StatusOr<CheckedChat> CheckChat(const v1::ChatRequest& request, const RequestRules& rules, uint64_t seed);
 
-// Fills in the turn's tokens and, where there is one, the session with its opening. INVALID_FIELD.
+// Fills in the turn's message and, where there is one, the session with its opening. INVALID_FIELD.
 absl::StatusOr<TurnSpec> RenderChat(const PromptRenderer& renderer, const RequestRules& rules, CheckedChat chat);
 
 }  // namespace perennial

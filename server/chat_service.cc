@@ -1,6 +1,7 @@
 #include "server/chat_service.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -34,21 +35,18 @@ grpc::ServerUnaryReactor* Refuse(grpc::ServerUnaryReactor* reactor, const absl::
 
 // Tokens of messages as a session would see them: an opening, and where the last message is a user's, a turn after it.
 absl::StatusOr<int64_t> CountMessages(const PromptRenderer& renderer, std::vector<Message> messages) {
-  int64_t tokens = 0;
+  std::optional<UserTurn> last;
   if (messages.back().role == Role::kUser) {
     absl::StatusOr<UserTurn> turn = renderer.Turn(messages.back().text);
     if (!turn.ok()) return InField("messages", turn.status());
+    last = *std::move(turn);
     messages.pop_back();
-    // The template's first user message may look different (UserTurn::tokens_if_first).
-    bool is_first = true;
-    for (const Message& message : messages) is_first = is_first && message.role == Role::kSystem;
-    const std::vector<TokenId>& rendered =
-        is_first && turn->tokens_if_first.has_value() ? *turn->tokens_if_first : turn->tokens;
-    tokens += static_cast<int64_t>(rendered.size());
   }
-  absl::StatusOr<std::vector<TokenId>> opening = renderer.Opening(messages);
+  absl::StatusOr<SessionOpening> opening = renderer.Opening(messages);
   if (!opening.ok()) return InField("messages", opening.status());
-  return tokens + static_cast<int64_t>(opening->size());
+  size_t tokens = opening->tokens.size();
+  if (last.has_value()) tokens += FirstTurnTokens(*last, opening->first_turn).size();
+  return static_cast<int64_t>(tokens);
 }
 
 absl::StatusOr<int64_t> CountText(const PromptRenderer& renderer, const std::string& text) {

@@ -103,10 +103,8 @@ absl::Status ValidateServerOptions(const ServerOptions& options) {
   check(CheckDuration("max_idle_timeout", options.engine.max_idle_timeout, absl::Seconds(1), absl::Hours(24 * 36500)));
   check(CheckDuration("idle_timeout", options.idle_timeout, absl::Seconds(1), options.engine.max_idle_timeout));
   if (absl::Status sampling = ValidateSamplingParams(options.sampling); !sampling.ok()) {
-    // "sampling.top_p is 2, must be …": the field's path comes first.
-    const std::pair<absl::string_view, absl::string_view> parts =
-        absl::StrSplit(sampling.message(), absl::MaxSplits(absl::ByAnyChar(": "), 1));
-    check(Bad(absl::StripPrefix(parts.first, "sampling."), absl::StripAsciiWhitespace(parts.second)));
+    // "sampling.top_p: 2 is not in (0, 1]": the flags are named like the fields.
+    check(absl::InvalidArgumentError(absl::StrCat("--", absl::StripPrefix(sampling.message(), "sampling."))));
   }
   check(CheckRange("max_generated_tokens", options.engine.max_generated_tokens, 1, int64_t{1} << 40));
   check(CheckRange("max_tokens", options.max_tokens, 1, options.engine.max_generated_tokens));

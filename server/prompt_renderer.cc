@@ -65,12 +65,12 @@ TemplatePromptRenderer::TemplatePromptRenderer(std::unique_ptr<Tokenizer> tokeni
                                                std::unique_ptr<ChatTemplate> chat_template)
     : tokenizer_(std::move(tokenizer)), template_(std::move(chat_template)) {}
 
-absl::StatusOr<std::vector<TokenId>> TemplatePromptRenderer::Opening(absl::Span<const Message> history) const {
+absl::StatusOr<SessionOpening> TemplatePromptRenderer::Opening(absl::Span<const Message> history) const {
   return template_->Opening(history);
 }
 
 absl::StatusOr<UserTurn> TemplatePromptRenderer::Turn(absl::string_view user_text) const {
-  return template_->Turn(user_text, /*system=*/"");
+  return template_->Turn(user_text);
 }
 
 absl::StatusOr<std::vector<TokenId>> TemplatePromptRenderer::Text(absl::string_view text) const {

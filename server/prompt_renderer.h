@@ -14,6 +14,7 @@
 #include "model/checkpoint/checkpoint.h"
 #include "model/text/chat_template.h"
 #include "model/text/tokenizer.h"
+#include "model/text/user_turn.h"
 #include "model/token.h"
 
 namespace perennial {
@@ -23,10 +24,10 @@ class PromptRenderer {
  public:
   virtual ~PromptRenderer() = default;
 
-  // What a session starts with; see ChatTemplate::Opening.
-  virtual absl::StatusOr<std::vector<TokenId>> Opening(absl::Span<const Message> history) const = 0;
+  // What a session starts with, and how its first turn goes on; see ChatTemplate::Opening.
+  virtual absl::StatusOr<SessionOpening> Opening(absl::Span<const Message> history) const = 0;
 
-  // One user message with the header of the reply; see ChatTemplate::Turn.
+  // One user message with the header of the reply, for any session that it may go to; see ChatTemplate::Turn.
   virtual absl::StatusOr<UserTurn> Turn(absl::string_view user_text) const = 0;
 
   // Plain text without a template.
@@ -41,7 +42,7 @@ class TemplatePromptRenderer final : public PromptRenderer {
   static absl::StatusOr<std::unique_ptr<TemplatePromptRenderer>> Create(const Checkpoint& checkpoint,
                                                                         const std::string& chat_template, int64_t fuel);
 
-  absl::StatusOr<std::vector<TokenId>> Opening(absl::Span<const Message> history) const override;
+  absl::StatusOr<SessionOpening> Opening(absl::Span<const Message> history) const override;
   absl::StatusOr<UserTurn> Turn(absl::string_view user_text) const override;
   absl::StatusOr<std::vector<TokenId>> Text(absl::string_view text) const override;
 

@@ -138,14 +138,15 @@ absl::StatusOr<CheckedSession> CheckSessionConfig(const v1::SessionConfig& confi
 }
 
 absl::Status RenderOpening(const PromptRenderer& renderer, const RequestRules& rules, CheckedSession& session) {
-  absl::StatusOr<std::vector<TokenId>> opening = renderer.Opening(session.history);
+  absl::StatusOr<SessionOpening> opening = renderer.Opening(session.history);
   if (!opening.ok()) return InField("config.history", opening.status());
   const int32_t most = rules.options.engine.max_opening_tokens;
-  if (opening->size() > static_cast<size_t>(most)) {
+  if (opening->tokens.size() > static_cast<size_t>(most)) {
     return FieldError("config.history",
-                      absl::StrCat(opening->size(), " tokens are more than ", most, " (max_opening_tokens)"));
+                      absl::StrCat(opening->tokens.size(), " tokens are more than ", most, " (max_opening_tokens)"));
   }
-  session.spec.opening = *std::move(opening);
+  session.spec.opening = std::move(opening->tokens);
+  session.spec.first_turn = opening->first_turn;
   return absl::OkStatus();
 }
 

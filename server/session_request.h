@@ -29,7 +29,7 @@ struct CheckedSession {
 // Checks a `config` field. sink_tokens, where unset, is the server's, but at most cache_tokens - 1.
 absl::StatusOr<CheckedSession> CheckSessionConfig(const v1::SessionConfig& config, const RequestRules& rules);
 
-// Renders and tokenizes the history into spec.opening.
+// Renders and tokenizes the history into spec.opening and spec.first_turn.
 absl::Status RenderOpening(const PromptRenderer& renderer, const RequestRules& rules, CheckedSession& session);
 
 absl::StatusOr<SessionUpdate> CheckUpdate(const v1::UpdateSessionRequest& request, const RequestRules& rules);

@@ -1,18 +1,23 @@
 #include "model/text/chat_template.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/memory/memory.h"
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "model/text/first_turn_split.h"
 #include "model/text/template_rendering.h"
+#include "model/text/token_lists.h"
 #include "model/text/turn_format.h"
 
 namespace perennial {
 namespace {
 
+using text_internal::After;
+using text_internal::BeginsWith;
+using text_internal::ControlsOf;
+using text_internal::FirstTurnSplit;
 using text_internal::TemplateMessage;
 using text_internal::TemplateRendering;
 using text_internal::TurnFormat;
@@ -49,14 +54,6 @@ absl::Status CheckOrder(absl::Span<const Message> history) {
                                                    "message that is to be answered as a turn"));
   }
   return absl::OkStatus();
-}
-
-bool BeginsWith(absl::Span<const TokenId> tokens, absl::Span<const TokenId> prefix) {
-  return tokens.size() >= prefix.size() && std::equal(prefix.begin(), prefix.end(), tokens.begin());
-}
-
-std::vector<TokenId> After(absl::Span<const TokenId> tokens, size_t begin) {
-  return std::vector<TokenId>(tokens.begin() + begin, tokens.end());
 }
 
 }  // namespace
@@ -108,29 +105,39 @@ absl::Status ChatTemplate::LearnFirstTurn() {
   if (!turn_text.ok()) return turn_text.status();
   absl::StatusOr<std::vector<TokenId>> turn = TurnTokens(*turn_text);
   if (!turn.ok()) return turn.status();
-  turn_controls_ = ControlsOf(*turn);
+  turn_controls_ = ControlsOf(*tokenizer_, *turn);
   absl::StatusOr<std::string> first_text = format_->FirstTurn(question, std::nullopt, Now());
   if (!first_text.ok()) return first_text.status();
   absl::StatusOr<std::vector<TokenId>> first = tokenizer_->EncodeRendered(*first_text);
   if (!first.ok()) return first.status();
-  first_turn_writes_bos_ = BeginsWithBos(*first);
   // A BOS that every turn begins with must not be preceded by another one.
-  first_turn_differs_ = format_->first_turn_differs() || (*first == *turn && first_turn_writes_bos_);
-  if (first_turn_differs_) return absl::OkStatus();
-  // What holds for the text must hold for its tokens: SentencePiece puts a space before a text's first word only.
-  absl::StatusOr<std::vector<TokenId>> pieces = OpeningTokens(std::nullopt);
-  if (!pieces.ok()) return pieces.status();
-  pieces->insert(pieces->end(), turn->begin(), turn->end());
-  first_turn_differs_ = *first != *pieces;
+  bool differs = format_->first_turn_differs() || (*first == *turn && BeginsWithBos(*first));
+  if (!differs) {
+    // What holds for the text must hold for its tokens: SentencePiece puts a space before a text's first word only.
+    absl::StatusOr<std::vector<TokenId>> pieces = OpeningTokens(std::nullopt);
+    if (!pieces.ok()) return pieces.status();
+    pieces->insert(pieces->end(), turn->begin(), turn->end());
+    differs = *first != *pieces;
+  }
+  if (!differs) return absl::OkStatus();
+  absl::StatusOr<FirstTurnSplit> first_turn = FirstTurnSplit::Learn(*format_, *tokenizer_, false, Now());
+  if (!first_turn.ok()) return first_turn.status();
+  first_turn_ = std::make_unique<const FirstTurnSplit>(*std::move(first_turn));
+  if (!format_->system_support().ok()) return absl::OkStatus();
+  absl::StatusOr<FirstTurnSplit> after_system = FirstTurnSplit::Learn(*format_, *tokenizer_, true, Now());
+  if (!after_system.ok()) return after_system.status();
+  first_turn_after_system_ = std::make_unique<const FirstTurnSplit>(*std::move(after_system));
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<TokenId>> ChatTemplate::Opening(absl::Span<const Message> history) const {
+absl::StatusOr<SessionOpening> ChatTemplate::Opening(absl::Span<const Message> history) const {
   if (absl::Status status = CheckOrder(history); !status.ok()) return status;
   const bool has_turns = !history.empty() && history.back().role == Role::kAssistant;
-  absl::StatusOr<std::vector<TokenId>> tokens;
+  SessionOpening opening;
   if (has_turns) {
-    tokens = HistoryTokens(history);
+    absl::StatusOr<std::vector<TokenId>> tokens = HistoryTokens(history);
+    if (!tokens.ok()) return tokens.status();
+    opening.tokens = *std::move(tokens);
   } else {
     std::optional<std::string> system;
     if (!history.empty()) {
@@ -138,43 +145,69 @@ absl::StatusOr<std::vector<TokenId>> ChatTemplate::Opening(absl::Span<const Mess
       if (!defused.ok()) return defused.status();
       system = *std::move(defused);
     }
-    if (!first_turn_differs_) {
-      tokens = OpeningTokens(system);
-    } else {
-      // Says now, not at the first turn, if the template takes no such system message.
-      tokens = FirstTurnTokens(std::string(TurnFormat::kQuestion), system);
-      if (tokens.ok()) tokens->clear();
-      if (tokens.ok() && first_turn_writes_bos_) tokens->push_back(*options_.bos_token);
-    }
+    absl::StatusOr<SessionOpening> rendered = OpeningWithoutTurns(std::move(system));
+    if (!rendered.ok()) return rendered;
+    opening = *std::move(rendered);
   }
-  if (!tokens.ok()) return tokens;
-  if (options_.add_bos && options_.bos_token.has_value() && !BeginsWithBos(*tokens)) {
-    tokens->insert(tokens->begin(), *options_.bos_token);
+  if (options_.add_bos && options_.bos_token.has_value() && !BeginsWithBos(opening.tokens)) {
+    opening.tokens.insert(opening.tokens.begin(), *options_.bos_token);
   }
-  return tokens;
+  return opening;
 }
 
-absl::StatusOr<UserTurn> ChatTemplate::Turn(absl::string_view user_text, absl::string_view system) const {
+absl::StatusOr<SessionOpening> ChatTemplate::OpeningWithoutTurns(std::optional<std::string> system) const {
+  absl::StatusOr<std::vector<TokenId>> tokens;
+  SessionOpening opening;
+  if (first_turn_ == nullptr) {
+    tokens = OpeningTokens(system);
+  } else {
+    const absl::Time now = Now();
+    if (system.has_value() && absl::StripAsciiWhitespace(*system).empty()) {
+      // A template may take a blank system message for none, and then the first turn's tokens are those after none.
+      const std::string question(TurnFormat::kQuestion);
+      absl::StatusOr<std::string> with = format_->FirstTurn(question, system, now);
+      if (!with.ok()) return with.status();
+      absl::StatusOr<std::string> without = format_->FirstTurn(question, std::nullopt, now);
+      if (!without.ok()) return without.status();
+      if (*with == *without) system.reset();
+    }
+    if (!system.has_value()) {
+      opening.first_turn = FirstTurn::kOpens;
+      tokens = first_turn_->Opening(std::nullopt, now);
+    } else if (first_turn_after_system_ != nullptr) {
+      opening.first_turn = FirstTurn::kOpensAfterSystem;
+      tokens = first_turn_after_system_->Opening(system, now);
+    } else {
+      return format_->system_support();
+    }
+  }
+  if (!tokens.ok()) return tokens.status();
+  opening.tokens = *std::move(tokens);
+  return opening;
+}
+
+absl::StatusOr<UserTurn> ChatTemplate::Turn(absl::string_view user_text) const {
   absl::StatusOr<std::string> user = Defused({Role::kUser, std::string(user_text)});
   if (!user.ok()) return user.status();
   absl::StatusOr<std::string> text = format_->Turn(*user);
   if (!text.ok()) return text.status();
   absl::StatusOr<std::vector<TokenId>> tokens = TurnTokens(*text);
   if (!tokens.ok()) return tokens.status();
-  if (ControlsOf(*tokens) != turn_controls_) {
+  if (ControlsOf(*tokenizer_, *tokens) != turn_controls_) {
     return absl::InvalidArgumentError("this message makes the chat template write other control tokens than usual");
   }
-  UserTurn turn = {.tokens = *std::move(tokens), .tokens_if_first = std::nullopt};
-  if (!first_turn_differs_) return turn;
-  std::optional<std::string> defused_system;
-  if (!system.empty()) {
-    absl::StatusOr<std::string> defused = Defused({Role::kSystem, std::string(system)});
-    if (!defused.ok()) return defused.status();
-    defused_system = *std::move(defused);
+  UserTurn turn;
+  turn.tokens = *std::move(tokens);
+  if (first_turn_ != nullptr) {
+    absl::StatusOr<std::vector<TokenId>> first = first_turn_->Remainder(*user);
+    if (!first.ok()) return first.status();
+    turn.tokens_if_first = *std::move(first);
   }
-  absl::StatusOr<std::vector<TokenId>> first = FirstTurnTokens(*user, defused_system);
-  if (!first.ok()) return first.status();
-  turn.tokens_if_first = *std::move(first);
+  if (first_turn_after_system_ != nullptr) {
+    absl::StatusOr<std::vector<TokenId>> first = first_turn_after_system_->Remainder(*user);
+    if (!first.ok()) return first.status();
+    turn.tokens_if_first_after_system = *std::move(first);
+  }
   return turn;
 }
 
@@ -202,29 +235,10 @@ absl::StatusOr<std::vector<TokenId>> ChatTemplate::OpeningTokens(const std::opti
   if (!stand_in.ok()) return stand_in.status();
   absl::StatusOr<std::vector<TokenId>> expected = tokenizer_->EncodeRendered(*stand_in);
   if (!expected.ok()) return expected;
-  if (ControlsOf(*tokens) != ControlsOf(*expected)) {
+  if (ControlsOf(*tokenizer_, *tokens) != ControlsOf(*tokenizer_, *expected)) {
     return absl::InvalidArgumentError(
         "the system message makes the chat template write other control tokens than usual");
   }
-  return tokens;
-}
-
-absl::StatusOr<std::vector<TokenId>> ChatTemplate::FirstTurnTokens(const std::string& user,
-                                                                   const std::optional<std::string>& system) const {
-  const absl::Time now = Now();
-  absl::StatusOr<std::string> text = format_->FirstTurn(user, system, now);
-  if (!text.ok()) return text.status();
-  absl::StatusOr<std::vector<TokenId>> tokens = tokenizer_->EncodeRendered(*text);
-  if (!tokens.ok()) return tokens;
-  absl::StatusOr<std::string> stand_in =
-      format_->FirstTurn("x", system.has_value() ? std::optional<std::string>("x") : std::nullopt, now);
-  if (!stand_in.ok()) return stand_in.status();
-  absl::StatusOr<std::vector<TokenId>> expected = tokenizer_->EncodeRendered(*stand_in);
-  if (!expected.ok()) return expected;
-  if (ControlsOf(*tokens) != ControlsOf(*expected)) {
-    return absl::InvalidArgumentError("the messages make the chat template write other control tokens than usual");
-  }
-  if (first_turn_writes_bos_ && BeginsWithBos(*tokens)) tokens->erase(tokens->begin());
   return tokens;
 }
 
@@ -248,7 +262,7 @@ absl::StatusOr<std::vector<TokenId>> ChatTemplate::HistoryTokens(absl::Span<cons
   if (!stand_in.ok()) return stand_in.status();
   absl::StatusOr<std::vector<TokenId>> expected = tokenizer_->EncodeRendered(*stand_in);
   if (!expected.ok()) return expected;
-  if (ControlsOf(*tokens) != ControlsOf(*expected)) {
+  if (ControlsOf(*tokenizer_, *tokens) != ControlsOf(*tokenizer_, *expected)) {
     return absl::InvalidArgumentError("the history makes the chat template write other control tokens than usual");
   }
   return tokens;
@@ -256,13 +270,6 @@ absl::StatusOr<std::vector<TokenId>> ChatTemplate::HistoryTokens(absl::Span<cons
 
 bool ChatTemplate::BeginsWithBos(absl::Span<const TokenId> tokens) const {
   return options_.bos_token.has_value() && !tokens.empty() && tokens.front() == *options_.bos_token;
-}
-
-std::vector<TokenId> ChatTemplate::ControlsOf(absl::Span<const TokenId> tokens) const {
-  std::vector<TokenId> controls;
-  std::copy_if(tokens.begin(), tokens.end(), std::back_inserter(controls),
-               [this](TokenId token) { return tokenizer_->IsControl(token); });
-  return controls;
 }
 
 absl::Time ChatTemplate::Now() const { return options_.now(); }

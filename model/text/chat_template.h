@@ -5,8 +5,12 @@
 // template is append-only (a longer history's rendering begins with the shorter one's); one that is not is refused.
 //
 //   opening    what render([system, U], reply header) has before the turn of U       once per session
-//   turn of U  what render([A, B, U], reply header) has after render([A, B])         A, B: the stand-in question,
-//   answer reply end  what render([A, B]) has after B
+//   turn of U  what render([A, B, U], reply header) has after render([A, B])         A, B: stand-in question and answer
+//   reply end  what render([A, B]) has after B
+//
+// Some templates write the system prompt inside the first user message (Llama 2, Mistral), or that message differently
+// for another reason. Then the opening is all that stands before the first user's text, and ends inside the message; a
+// turn comes in the variants that may follow (UserTurn), each proved by probes not to depend on the system prompt.
 //
 // Message texts are made safe first: no text can become a control token, whatever the template does with it. A BOS that
 // the template itself writes into later turns (Llama 2's does) is what the model was trained on, and stays.
@@ -27,27 +31,21 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "model/text/tokenizer.h"
+#include "model/text/user_turn.h"
 #include "model/token.h"
 
 namespace perennial {
 
 namespace text_internal {
-class TurnFormat;  // the template's pieces as text
-}
+class FirstTurnSplit;  // a first turn's pieces, where it is not like the others
+class TurnFormat;      // the template's pieces as text
+}  // namespace text_internal
 
 enum class Role { kSystem, kUser, kAssistant };
 
 struct Message {
   Role role = Role::kUser;
   std::string text;  // UTF-8
-};
-
-// The tokens of one user message with the header of the reply after it.
-struct UserTurn {
-  std::vector<TokenId> tokens;
-  // Set where the template renders a session's first message differently (Llama 2 puts the system prompt inside it):
-  // fed instead of `tokens` if the session's history held no user message.
-  std::optional<std::vector<TokenId>> tokens_if_first;
 };
 
 struct ChatTemplateOptions {
@@ -76,16 +74,19 @@ class ChatTemplate {
   ~ChatTemplate();
 
   // What a session starts with: BOS, then the given history (a system message, if any, first; then user and assistant
-  // messages in turn, ending with an assistant message, or with the system message alone). INVALID_ARGUMENT for another
-  // order or where the template raises. A template that puts the system prompt into the first user message returns BOS
-  // only and keeps the rest for UserTurn::tokens_if_first. BOS comes once: the one that the template writes, or with
-  // `add_bos` the tokenizer's. May be empty (no BOS, no default system prompt, no history).
-  absl::StatusOr<std::vector<TokenId>> Opening(absl::Span<const Message> history) const;
+  // messages in turn, ending with an assistant message, or with the system message alone), and how its first turn goes
+  // on. INVALID_ARGUMENT for another order or where the template raises. BOS comes once: the one that the template
+  // writes, or with `add_bos` the tokenizer's. May be empty (no BOS, no default system prompt, no history).
+  //
+  // After a history with turns the next one is usual. Without turns, a template that writes the first message
+  // differently gives the tokens before the user's text, system prompt included: together with the turn's variant they
+  // are the whole rendering's text, and its tokens too unless a message's text merges with the template's beside it in
+  // a way that no probe's does; then each part has the tokens that it has alone.
+  absl::StatusOr<SessionOpening> Opening(absl::Span<const Message> history) const;
 
-  // `system` is the session's system message if its first turn must carry it (see Opening); ignored by other templates.
-  // Empty: none. INVALID_ARGUMENT if the text is not UTF-8, or the template raises or writes other control tokens for
-  // it than it does for any text.
-  absl::StatusOr<UserTurn> Turn(absl::string_view user_text, absl::string_view system) const;
+  // A user's message, with all variants that an opening of this template can ask for. INVALID_ARGUMENT if the text is
+  // not UTF-8, or the template raises or writes other control tokens for it than it does for any text.
+  absl::StatusOr<UserTurn> Turn(absl::string_view user_text) const;
 
   // What follows a reply's last text token: the end-of-turn token and the separator that the template puts after it.
   // Fed before the next turn, in place of the end token that was sampled.
@@ -105,14 +106,12 @@ class ChatTemplate {
   absl::StatusOr<std::string> Defused(const Message& message) const;
   // Tokens of a turn's text, as they come out where it follows a reply.
   absl::StatusOr<std::vector<TokenId>> TurnTokens(const std::string& turn_text) const;
-  // The opening without BOS of the tokenizer's. REQUIRES: !first_turn_differs_.
+  // Openings without BOS of the tokenizer's. `system` is defused.
+  absl::StatusOr<SessionOpening> OpeningWithoutTurns(std::optional<std::string> system) const;
+  // REQUIRES: first turns are usual.
   absl::StatusOr<std::vector<TokenId>> OpeningTokens(const std::optional<std::string>& system) const;
-  // The whole first turn without the opening's BOS. REQUIRES: first_turn_differs_.
-  absl::StatusOr<std::vector<TokenId>> FirstTurnTokens(const std::string& user,
-                                                       const std::optional<std::string>& system) const;
   absl::StatusOr<std::vector<TokenId>> HistoryTokens(absl::Span<const Message> history) const;
   bool BeginsWithBos(absl::Span<const TokenId> tokens) const;
-  std::vector<TokenId> ControlsOf(absl::Span<const TokenId> tokens) const;
   absl::Time Now() const;
 
   // Constant after Create.
@@ -122,8 +121,9 @@ class ChatTemplate {
   std::vector<TokenId> answered_tokens_;  // the stand-in history
   std::vector<TokenId> reply_end_;
   std::vector<TokenId> turn_controls_;  // the control tokens of every turn, in order
-  bool first_turn_differs_ = false;
-  bool first_turn_writes_bos_ = false;  // the template puts BOS at the start of a first turn itself
+  // Null where first turns are usual; the second one also where the template takes no system message.
+  std::unique_ptr<const text_internal::FirstTurnSplit> first_turn_;
+  std::unique_ptr<const text_internal::FirstTurnSplit> first_turn_after_system_;
 };
 
 }  // namespace perennial

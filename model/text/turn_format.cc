@@ -33,13 +33,13 @@ const std::vector<std::string>& Probes() {
   return probes;
 }
 
+}  // namespace
+
 absl::Status NotAppendOnly(absl::string_view why) {
   return absl::InvalidArgumentError(absl::StrCat("the chat template cannot be used, since a cache only grows: ", why,
                                                  "; choose a built-in one with --chat_template=NAME (",
                                                  BuiltInChatTemplateNames(), ")"));
 }
-
-}  // namespace
 
 absl::StatusOr<TurnFormat> TurnFormat::Learn(TemplateRendering rendering, absl::Time now) {
   TurnFormat format(std::move(rendering), now);

@@ -17,6 +17,9 @@
 
 namespace perennial::text_internal {
 
+// INVALID_ARGUMENT: the template is refused, because of `why` (what it does); says what to choose in its place.
+absl::Status NotAppendOnly(absl::string_view why);
+
 // Immutable after Learn; thread-safe. All message texts given to it are defused already.
 class TurnFormat {
  public:
@@ -31,7 +34,7 @@ class TurnFormat {
   // The turn of `user` in any but the first place. INVALID_ARGUMENT where the template raises.
   absl::StatusOr<std::string> Turn(const std::string& user) const;
 
-  // The first turn after an opening that has neither messages nor BOS: the whole rendering.
+  // A first turn with all that stands before it: the whole rendering.
   absl::StatusOr<std::string> FirstTurn(const std::string& user, const std::optional<std::string>& system,
                                         absl::Time now) const;
 
@@ -51,7 +54,7 @@ class TurnFormat {
   // Not OK: why this template takes no system message.
   const absl::Status& system_support() const { return system_support_; }
 
-  // True if a first turn is not an opening followed by a turn like any other.
+  // True if a first turn is not an opening followed by a turn like any other; see FirstTurnSplit.
   bool first_turn_differs() const { return first_turn_differs_; }
 
  private:

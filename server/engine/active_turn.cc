@@ -25,9 +25,9 @@ ActiveTurn::ActiveTurn(SubmittedTurn submitted, LiveSession* session, const Engi
   PERENNIAL_CHECK(!session->leased);
   TurnSpec& spec = submitted_.spec;
   // From here on the prompt is in to_feed_ only: a long one is not kept twice.
-  std::vector<TokenId> own = std::move(spec.tokens);
-  if (turn_ == 1 && spec.tokens_if_first.has_value()) own = *std::move(spec.tokens_if_first);
-  spec.tokens_if_first.reset();
+  const UserTurn message = std::move(spec.message);
+  const std::vector<TokenId>& own =
+      turn_ == 1 ? FirstTurnTokens(message, session->first_turn) : FirstTurnTokens(message, FirstTurn::kUsual);
   to_feed_.insert(to_feed_.end(), own.begin(), own.end());
   prompt_size_ = static_cast<int64_t>(to_feed_.size());
   usage_.prompt_tokens = static_cast<int64_t>(own.size());

@@ -10,6 +10,7 @@ LiveSession::LiveSession(std::string session_id, SessionSpec spec, std::unique_p
       route(std::move(spec.route)),
       ephemeral(is_ephemeral),
       created(now),
+      first_turn(spec.first_turn),
       idle_timeout(spec.idle_timeout),
       labels(std::move(spec.labels)),
       last_used(now),

@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "model/model_runner.h"
 #include "model/sink_window.h"
+#include "model/text/user_turn.h"
 #include "model/token.h"
 #include "server/engine/recent_tokens.h"
 #include "server/engine/session.h"
@@ -37,6 +38,7 @@ struct LiveSession {
   const std::string route;
   const bool ephemeral;  // made for one turn, deleted with its end
   const absl::Time created;
+  const FirstTurn first_turn;  // which variant of a message follows the opening
 
   // The client's to change.
   absl::Duration idle_timeout;

@@ -11,6 +11,7 @@
 
 #include "absl/time/time.h"
 #include "model/sink_window.h"
+#include "model/text/user_turn.h"
 #include "model/token.h"
 
 namespace perennial {
@@ -21,9 +22,10 @@ using Labels = std::map<std::string, std::string>;
 struct SessionSpec {
   CacheShape shape;
   EvictionPolicy eviction = EvictionPolicy::kTokenWise;
-  std::vector<TokenId> opening;  // BOS, system prompt, given history; fed with the first turn
-  absl::Duration idle_timeout;   // deleted after this long without a turn
-  std::string route;             // the client's; a proxy hashes it; grants nothing
+  std::vector<TokenId> opening;              // BOS, system prompt, given history; fed with the first turn
+  FirstTurn first_turn = FirstTurn::kUsual;  // which variant of a message follows the opening
+  absl::Duration idle_timeout;               // deleted after this long without a turn
+  std::string route;                         // the client's; a proxy hashes it; grants nothing
   Labels labels;
 };
 

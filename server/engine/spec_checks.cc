@@ -1,10 +1,8 @@
 #include "server/engine/spec_checks.h"
 
 #include <string>
-#include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "absl/types/span.h"
 #include "server/engine/session_id.h"
 
@@ -61,6 +59,22 @@ absl::Status CheckStream(const SessionSpec& spec, const EngineOptions& options, 
   return CheckTokens("opening", spec.opening, 0, options.max_opening_tokens, runner);
 }
 
+// Any of its variants may be the one that is fed.
+absl::Status CheckMessage(const UserTurn& message, const EngineOptions& options, const RunnerLimits& runner) {
+  const int64_t most = options.max_prompt_tokens;
+  if (absl::Status status = CheckTokens("tokens", message.tokens, 1, most, runner); !status.ok()) return status;
+  if (message.tokens_if_first.has_value()) {
+    absl::Status status = CheckTokens("tokens_if_first", *message.tokens_if_first, 1, most, runner);
+    if (!status.ok()) return status;
+  }
+  if (message.tokens_if_first_after_system.has_value()) {
+    absl::Status status =
+        CheckTokens("tokens_if_first_after_system", *message.tokens_if_first_after_system, 1, most, runner);
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status CheckSessionSpec(const SessionSpec& spec, const EngineOptions& options, const RunnerLimits& runner) {
@@ -94,19 +108,8 @@ absl::Status CheckTurnSpec(const TurnSpec& spec, const EngineOptions& options, c
     if (absl::Status status = CheckStream(*spec.ephemeral, options, runner); !status.ok()) return status;
     if (absl::Status status = CheckLabels(spec.ephemeral->labels, options); !status.ok()) return status;
   }
-  if (absl::Status status = CheckTokens("tokens", spec.tokens, 1, options.max_prompt_tokens, runner); !status.ok()) {
-    return status;
-  }
-  if (spec.tokens_if_first.has_value()) {
-    absl::Status status = CheckTokens("tokens_if_first", *spec.tokens_if_first, 1, options.max_prompt_tokens, runner);
-    if (!status.ok()) return status;
-  }
-  if (absl::Status status = ValidateSamplingParams(spec.sampling); !status.ok()) {
-    // "sampling.top_p is 1.5, must …": what reaches a client has a colon after the field.
-    const std::pair<absl::string_view, absl::string_view> parts =
-        absl::StrSplit(status.message(), absl::MaxSplits(' ', 1));
-    return Invalid(parts.first, ": ", parts.second);
-  }
+  if (absl::Status status = CheckMessage(spec.message, options, runner); !status.ok()) return status;
+  if (absl::Status status = ValidateSamplingParams(spec.sampling); !status.ok()) return Invalid(status.message());
   if (spec.max_tokens < 0 || spec.max_tokens > options.max_generated_tokens) {
     return Invalid("max_tokens: ", spec.max_tokens, " is not in [0, ", options.max_generated_tokens, "]");
   }

@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "model/sampler.h"
+#include "model/text/user_turn.h"
 #include "model/token.h"
 #include "server/engine/session.h"
 
@@ -20,10 +21,11 @@ namespace perennial {
 
 // One user message and how to answer it.
 struct TurnSpec {
-  std::string session_id;                               // empty: `ephemeral` is set
-  std::optional<SessionSpec> ephemeral;                 // a session made for this turn and deleted with its end
-  std::vector<TokenId> tokens;                          // the user's message and the header of the reply; at least one
-  std::optional<std::vector<TokenId>> tokens_if_first;  // used instead in a session's first turn (see ChatTemplate)
+  std::string session_id;                // empty: `ephemeral` is set
+  std::optional<SessionSpec> ephemeral;  // a session made for this turn and deleted with its end
+  // The user's message and the header of the reply; every variant has at least one token. A session's first turn feeds
+  // the one that SessionSpec::first_turn says, and so does the next one after a first turn that was undone.
+  UserTurn message;
   SamplingParams sampling;
   int64_t max_tokens = 0;           // 0: until the client leaves; needs ignore_end_of_turn
   bool ignore_end_of_turn = false;  // end tokens are never sampled

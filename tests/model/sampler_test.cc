@@ -340,21 +340,21 @@ TEST(SamplingParamsTest, NamesTheFieldTheValueAndTheLimit) {
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
     return std::string(status.message());
   };
-  EXPECT_EQ(message([](SamplingParams& p) { p.temperature = 10.5f; }), "sampling.temperature is 10.5, must be 0 to 10");
-  EXPECT_THAT(message([](SamplingParams& p) { p.temperature = -0.5f; }), HasSubstr("is -0.5"));
-  EXPECT_THAT(message([](SamplingParams& p) { p.temperature = kNaN; }), HasSubstr("sampling.temperature is nan"));
-  EXPECT_THAT(message([](SamplingParams& p) { p.top_k = -1; }), StartsWith("sampling.top_k is -1"));
-  EXPECT_THAT(message([](SamplingParams& p) { p.top_p = 0.0f; }), StartsWith("sampling.top_p is 0"));
-  EXPECT_THAT(message([](SamplingParams& p) { p.top_p = 1.5f; }), StartsWith("sampling.top_p is 1.5"));
-  EXPECT_THAT(message([](SamplingParams& p) { p.top_p = kNaN; }), StartsWith("sampling.top_p is nan"));
-  EXPECT_THAT(message([](SamplingParams& p) { p.min_p = -0.1f; }), StartsWith("sampling.min_p is -0.1"));
-  EXPECT_THAT(message([](SamplingParams& p) { p.min_p = kNaN; }), StartsWith("sampling.min_p is nan"));
+  EXPECT_EQ(message([](SamplingParams& p) { p.temperature = 10.5f; }), "sampling.temperature: 10.5 is not in [0, 10]");
+  EXPECT_THAT(message([](SamplingParams& p) { p.temperature = -0.5f; }), HasSubstr(": -0.5 is not in"));
+  EXPECT_THAT(message([](SamplingParams& p) { p.temperature = kNaN; }), HasSubstr("sampling.temperature: nan is "));
+  EXPECT_THAT(message([](SamplingParams& p) { p.top_k = -1; }), StartsWith("sampling.top_k: -1 is "));
+  EXPECT_THAT(message([](SamplingParams& p) { p.top_p = 0.0f; }), StartsWith("sampling.top_p: 0 is "));
+  EXPECT_THAT(message([](SamplingParams& p) { p.top_p = 1.5f; }), StartsWith("sampling.top_p: 1.5 is not in (0, 1]"));
+  EXPECT_THAT(message([](SamplingParams& p) { p.top_p = kNaN; }), StartsWith("sampling.top_p: nan is "));
+  EXPECT_THAT(message([](SamplingParams& p) { p.min_p = -0.1f; }), StartsWith("sampling.min_p: -0.1 is "));
+  EXPECT_THAT(message([](SamplingParams& p) { p.min_p = kNaN; }), StartsWith("sampling.min_p: nan is "));
   EXPECT_THAT(message([](SamplingParams& p) { p.repetition_penalty = 0.0f; }),
-              StartsWith("sampling.repetition_penalty is 0"));
+              StartsWith("sampling.repetition_penalty: 0 is "));
   EXPECT_THAT(message([](SamplingParams& p) { p.repetition_penalty = kNaN; }),
-              StartsWith("sampling.repetition_penalty is nan"));
+              StartsWith("sampling.repetition_penalty: nan is "));
   EXPECT_THAT(message([](SamplingParams& p) { p.repetition_window = 4097; }),
-              StartsWith("sampling.repetition_window is 4097"));
+              StartsWith("sampling.repetition_window: 4097 is "));
 }
 
 }  // namespace

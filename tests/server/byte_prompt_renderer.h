@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -30,7 +31,7 @@ class BytePromptRenderer final : public PromptRenderer {
  public:
   // BOS, then each message between its beginning and END; a system message stands alone. Refuses a history whose last
   // message is a user's, as a real template's Opening does.
-  absl::StatusOr<std::vector<TokenId>> Opening(absl::Span<const Message> history) const override {
+  absl::StatusOr<SessionOpening> Opening(absl::Span<const Message> history) const override {
     std::vector<TokenId> tokens = {kByteBos};
     for (const Message& message : history) {
       if (message.role == Role::kUser) tokens.push_back(kByteUser);
@@ -41,7 +42,7 @@ class BytePromptRenderer final : public PromptRenderer {
     if (!history.empty() && history.back().role == Role::kUser) {
       return absl::InvalidArgumentError("the last message must not be a user's");
     }
-    return tokens;
+    return SessionOpening{std::move(tokens), FirstTurn::kUsual};
   }
 
   absl::StatusOr<UserTurn> Turn(absl::string_view user_text) const override {

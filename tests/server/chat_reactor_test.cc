@@ -47,7 +47,7 @@ TurnResult Failed(absl::Status status) {
 // Renders only when it is told to.
 class GatedRenderer final : public PromptRenderer {
  public:
-  absl::StatusOr<std::vector<TokenId>> Opening(absl::Span<const Message> history) const override {
+  absl::StatusOr<SessionOpening> Opening(absl::Span<const Message> history) const override {
     return bytes_.Opening(history);
   }
   absl::StatusOr<UserTurn> Turn(absl::string_view user_text) const override {

@@ -125,7 +125,7 @@ TEST(ChatRequestTest, ATurnIsRenderedAfterItsSession) {
   ASSERT_TRUE(chat.ok());
   const absl::StatusOr<TurnSpec> turn = RenderChat(BytePromptRenderer(), Rules(), *std::move(chat));
   ASSERT_TRUE(turn.ok());
-  EXPECT_EQ(turn->tokens, (std::vector<TokenId>{kByteUser, 'h', 'e', 'l', 'l', 'o', kByteEnd, kByteAssistant}));
+  EXPECT_EQ(turn->message.tokens, (std::vector<TokenId>{kByteUser, 'h', 'e', 'l', 'l', 'o', kByteEnd, kByteAssistant}));
   EXPECT_FALSE(turn->ephemeral.has_value());
 }
 

@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
+#include "absl/strings/match.h"
 #include "server/engine/error.h"
 #include "tests/server/fake_engine.h"
 #include "tests/server/served_engine.h"
+#include "tests/server/text_checkpoint.h"
 
 namespace perennial {
 namespace {
@@ -51,6 +54,64 @@ TEST_F(ChatServiceTest, CreateSessionRendersTheHistoryAndFillsInDefaults) {
   EXPECT_EQ(engine_.created.shape, (CacheShape{.sink_tokens = 4, .note_tokens = 0, .window_tokens = 1020}));
   EXPECT_EQ(engine_.created.idle_timeout, absl::Hours(1));
   EXPECT_EQ(engine_.created.route, "r");
+}
+
+// With a template that writes the system prompt inside the first user message, it must be in what the engine gets.
+TEST(ChatServiceTemplateTest, TheSystemPromptArrivesWhereverTheTemplatePutsIt) {
+  const TextCheckpoint checkpoint("");
+  for (const char* name : {"chatml", "llama2", "mistral", "plain"}) {
+    const auto renderer = TemplatePromptRenderer::Create(checkpoint, name, /*fuel=*/1'000'000);
+    ASSERT_TRUE(renderer.ok()) << renderer.status();
+    const auto text_of = [&renderer](const std::vector<TokenId>& tokens) {
+      std::string text;
+      for (const TokenId token : tokens) text += (*renderer)->tokenizer().TokenBytes(token);
+      return text;
+    };
+    FakeEngine engine;
+    const ServedEngine served(&engine, SmallOptions(), renderer->get());
+    v1::CreateSessionRequest create;
+    v1::Message* system = create.mutable_config()->add_history();
+    system->set_role(v1::ROLE_SYSTEM);
+    system->set_text("Be brief.");
+    grpc::ClientContext context;
+    v1::CreateSessionResponse created;
+    ASSERT_TRUE(served.stub->CreateSession(&context, create, &created).ok());
+    EXPECT_TRUE(absl::StrContains(text_of(engine.created.opening), "Be brief.")) << name;
+
+    // The turn of another call, and of a session that one call brings along.
+    v1::ChatRequest own = Say("", "hello");
+    *own.mutable_config() = create.config();
+    for (const v1::ChatRequest& request : {Say("abc", "hello"), own}) {
+      ChatStream chat(*served.stub, request);
+      const FakeEngine::Submitted turn = engine.AwaitTurn();
+      const SessionSpec& session = turn.spec.ephemeral.has_value() ? *turn.spec.ephemeral : engine.created;
+      const std::string stream =
+          text_of(session.opening) + text_of(FirstTurnTokens(turn.spec.message, session.first_turn));
+      if (std::string(name) == "llama2") {
+        EXPECT_EQ(stream, "[INST] <<SYS>>\nBe brief.\n<</SYS>>\n\nhello [/INST]");
+      } else if (std::string(name) == "mistral") {
+        EXPECT_EQ(stream, "[INST] Be brief.\n\nhello [/INST]");
+      } else {
+        EXPECT_EQ(session.first_turn, FirstTurn::kUsual) << name;
+        EXPECT_TRUE(absl::StrContains(stream, "hello")) << name;
+      }
+      turn.sink->OnFinish(TurnResult());
+      EXPECT_TRUE(chat.End().ok());
+
+      // What a client is told to count is what the session will hold.
+      v1::CountTokensRequest count;
+      *count.add_messages() = *system;
+      v1::Message* user = count.add_messages();
+      user->set_role(v1::ROLE_USER);
+      user->set_text("hello");
+      grpc::ClientContext count_context;
+      v1::CountTokensResponse counted;
+      ASSERT_TRUE(served.stub->CountTokens(&count_context, count, &counted).ok());
+      EXPECT_EQ(counted.tokens(),
+                session.opening.size() + FirstTurnTokens(turn.spec.message, session.first_turn).size())
+          << name;
+    }
+  }
 }
 
 TEST_F(ChatServiceTest, CreateSessionNamesABadField) {

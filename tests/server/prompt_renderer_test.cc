@@ -9,53 +9,10 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "tests/server/text_checkpoint.h"
 
 namespace perennial {
 namespace {
-
-// A checkpoint that has text and no tensors: every byte is a token, then two control tokens.
-class TextCheckpoint final : public Checkpoint {
- public:
-  explicit TextCheckpoint(std::string chat_template) : chat_template_(std::move(chat_template)) {
-    GgufVocabulary vocabulary;
-    vocabulary.model = "gpt2";
-    vocabulary.pre = "smollm";
-    // GPT-2's printable alphabet: enough for plain English.
-    for (char c = '!'; c <= '~'; ++c) vocabulary.tokens.emplace_back(1, c);
-    vocabulary.tokens.emplace_back("\xc4\xa0");  // space
-    vocabulary.tokens.emplace_back("\xc4\x8a");  // line feed
-    vocabulary.types.assign(vocabulary.tokens.size(), 1);
-    for (const char* control : {"<|im_start|>", "<|im_end|>"}) {
-      vocabulary.tokens.emplace_back(control);
-      vocabulary.types.push_back(3);
-    }
-    end_ = static_cast<TokenId>(vocabulary.tokens.size()) - 1;
-    config_.end_tokens = {end_};
-    tokenizer_ = std::move(vocabulary);
-  }
-
-  const ModelConfig& config() const override { return config_; }
-  const TokenizerSource& tokenizer() const override { return tokenizer_; }
-  const std::string& chat_template() const override { return chat_template_; }
-  const std::string& bos_text() const override { return none_; }
-  const std::string& eos_text() const override { return none_; }
-  const GenerationDefaults& generation() const override { return generation_; }
-  const std::string& path() const override { return path_; }
-  absl::StatusOr<TensorView> Tensor(absl::string_view name, const std::vector<int64_t>& /*shape*/) const override {
-    return absl::NotFoundError(name);
-  }
-
-  TokenId end() const { return end_; }
-
- private:
-  ModelConfig config_;
-  TokenizerSource tokenizer_;
-  GenerationDefaults generation_;
-  const std::string chat_template_;
-  const std::string none_;
-  const std::string path_ = "planted.gguf";
-  TokenId end_ = kNoToken;
-};
 
 constexpr int64_t kFuel = 1'000'000;
 
@@ -69,13 +26,26 @@ TEST(PromptRendererTest, RendersWithABuiltInTemplate) {
   const TextCheckpoint checkpoint("");
   const auto renderer = TemplatePromptRenderer::Create(checkpoint, "chatml", kFuel);
   ASSERT_TRUE(renderer.ok()) << renderer.status();
-  const absl::StatusOr<std::vector<TokenId>> opening = (*renderer)->Opening({{Role::kSystem, "Be brief."}});
+  const absl::StatusOr<SessionOpening> opening = (*renderer)->Opening({{Role::kSystem, "Be brief."}});
   ASSERT_TRUE(opening.ok()) << opening.status();
-  EXPECT_EQ(TextOf(**renderer, *opening), "system\nBe brief.\n");
+  EXPECT_EQ(TextOf(**renderer, opening->tokens), "system\nBe brief.\n");
   const absl::StatusOr<UserTurn> turn = (*renderer)->Turn("hello there");
   ASSERT_TRUE(turn.ok()) << turn.status();
   EXPECT_EQ(TextOf(**renderer, turn->tokens), "user\nhello there\nassistant\n");
   EXPECT_EQ((*renderer)->reply_end().front(), checkpoint.end());
+}
+
+TEST(PromptRendererTest, ASystemPromptInsideTheFirstMessageIsInTheOpening) {
+  const TextCheckpoint checkpoint("");
+  const auto renderer = TemplatePromptRenderer::Create(checkpoint, "llama2", kFuel);
+  ASSERT_TRUE(renderer.ok()) << renderer.status();
+  const absl::StatusOr<SessionOpening> opening = (*renderer)->Opening({{Role::kSystem, "Be brief."}});
+  ASSERT_TRUE(opening.ok()) << opening.status();
+  EXPECT_EQ(opening->first_turn, FirstTurn::kOpensAfterSystem);
+  const absl::StatusOr<UserTurn> turn = (*renderer)->Turn("hello");
+  ASSERT_TRUE(turn.ok()) << turn.status();
+  EXPECT_EQ(TextOf(**renderer, opening->tokens) + TextOf(**renderer, FirstTurnTokens(*turn, opening->first_turn)),
+            "[INST] <<SYS>>\nBe brief.\n<</SYS>>\n\nhello [/INST]");
 }
 
 TEST(PromptRendererTest, UserTextForgesNoControlToken) {

@@ -79,6 +79,7 @@ void EngineSimulation::CreateSession() {
                 .window_tokens = static_cast<int32_t>(Random(1, 40))};
   spec.eviction = OneIn(4) ? EvictionPolicy::kTurnWise : EvictionPolicy::kTokenWise;
   for (int64_t i = Random(0, 12); i > 0; --i) spec.opening.push_back(static_cast<TokenId>(Random(0, 255)));
+  spec.first_turn = static_cast<FirstTurn>(Random(0, 2));
   spec.idle_timeout = absl::Seconds(Random(1, 120));
   engine_->CreateSession(spec, [this, spec](absl::StatusOr<SessionSummary> session) {
     if (!session.ok()) {
@@ -102,15 +103,17 @@ void EngineSimulation::SubmitTurn() {
     turn.client = std::make_shared<Client>();
     spec.ephemeral = SessionSpec{};
     spec.ephemeral->shape = {.sink_tokens = 2, .note_tokens = 0, .window_tokens = static_cast<int32_t>(Random(1, 30))};
+    spec.ephemeral->first_turn = static_cast<FirstTurn>(Random(0, 2));
     turn.client->oracle =
         std::make_unique<ReplyOracle>(script_, *spec.ephemeral, std::vector<TokenId>{kEndToken}, kReplyEnd);
   } else {
     spec.session_id = turn.client->session_id;
   }
   for (int64_t i = OneIn(5) ? Random(20, 120) : Random(1, 20); i > 0; --i) {
-    spec.tokens.push_back(static_cast<TokenId>(Random(0, 255)));
+    spec.message.tokens.push_back(static_cast<TokenId>(Random(0, 255)));
   }
-  if (OneIn(5)) spec.tokens_if_first = std::vector<TokenId>{4, 5, 6};
+  if (OneIn(2)) spec.message.tokens_if_first = std::vector<TokenId>{4, 5, 6};
+  if (OneIn(2)) spec.message.tokens_if_first_after_system = std::vector<TokenId>{7, 8};
   spec.max_tokens = Random(1, 40);
   spec.ignore_end_of_turn = OneIn(5);
   if (spec.ignore_end_of_turn && OneIn(3)) spec.max_tokens = 0;
@@ -120,7 +123,7 @@ void EngineSimulation::SubmitTurn() {
   if (OneIn(5)) spec.stop_strings = {std::string(1, static_cast<char>('a' + Random(0, 4))) + "b"};
   spec.reject_if_busy = OneIn(5);
   if (OneIn(6)) spec.deadline = clock_.Now() + absl::Seconds(Random(0, 60));
-  if (OneIn(60)) spec.tokens.clear();  // a bad field
+  if (OneIn(60)) spec.message.tokens.clear();  // a bad field
   turn.sink.on_event = [this, &turn](const TurnEvent& event) { OnEvent(turn, event); };
   turn.sink.on_finish = [this, &turn](const TurnResult& result) { OnFinish(turn, result); };
   ++submitted_;

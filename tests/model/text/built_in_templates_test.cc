@@ -16,15 +16,15 @@ std::string Rendered(absl::string_view name) {
   options.eos_text = "</s>";
   auto chat_template = ChatTemplate::Create(options, &DefaultTokenizer());
   if (!chat_template.ok()) return chat_template.status().ToString();
-  auto tokens = (*chat_template)
-                    ->Opening({{{Role::kSystem, "Be kind."},
-                                {Role::kUser, "Hi"},
-                                {Role::kAssistant, "Hello!"},
-                                {Role::kUser, "Bye"},
-                                {Role::kAssistant, "Take care."}}});
-  if (!tokens.ok()) return tokens.status().ToString();
+  auto opening = (*chat_template)
+                     ->Opening({{{Role::kSystem, "Be kind."},
+                                 {Role::kUser, "Hi"},
+                                 {Role::kAssistant, "Hello!"},
+                                 {Role::kUser, "Bye"},
+                                 {Role::kAssistant, "Take care."}}});
+  if (!opening.ok()) return opening.status().ToString();
   std::string text;
-  for (TokenId token : *tokens) {
+  for (TokenId token : opening->tokens) {
     text += token == 1 ? "<|im_start|>" : token == 2 ? "<|im_end|>" : DefaultTokenizer().TokenBytes(token);
   }
   return text;

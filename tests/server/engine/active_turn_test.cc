@@ -68,13 +68,57 @@ TEST_F(ActiveTurnTest, EndsIfTheFirstTokenSampledIsAnEndToken) {
   EXPECT_THAT(fed_, ElementsAre(kTurnEnd, kNewline, 'b', kStart));
 }
 
-TEST_F(ActiveTurnTest, UsesTheFirstTurnsTokensOnlyInTheFirstTurn) {
-  const std::string session = CreateSession();
-  TurnSpec spec = Turn(session, "a", 1);
-  spec.tokens_if_first = TokensOf("system a");
-  RecordingTurnSink first, second;
-  EXPECT_EQ(Run(spec, first).usage.prompt_tokens, 8);
-  EXPECT_EQ(Run(spec, second).usage.prompt_tokens, 2);
+TEST_F(ActiveTurnTest, TheOpeningSaysWhichVariantTheFirstTurnFeeds) {
+  for (const auto& [first_turn, fed] : {std::pair(FirstTurn::kUsual, 'u'), std::pair(FirstTurn::kOpens, 'o'),
+                                        std::pair(FirstTurn::kOpensAfterSystem, 's')}) {
+    SessionSpec spec = Spec();
+    spec.first_turn = first_turn;
+    const absl::StatusOr<SessionSummary> session = TryCreateSession(spec);
+    ASSERT_TRUE(session.ok()) << session.status();
+    TurnSpec turn = Turn(session->id, "u", 1);
+    turn.message.tokens_if_first = TokensOf("o");
+    turn.message.tokens_if_first_after_system = TokensOf("s");
+    fed_.clear();
+    RecordingTurnSink first, second;
+    EXPECT_EQ(Run(turn, first).usage.prompt_tokens, first_turn == FirstTurn::kUsual ? 2 : 1);
+    ASSERT_THAT(fed_, SizeIs(testing::Ge(2u)));
+    EXPECT_EQ(fed_[0], kBos);
+    EXPECT_EQ(fed_[1], fed);
+    fed_.clear();
+    EXPECT_EQ(Run(turn, second).usage.prompt_tokens, 2);
+    EXPECT_THAT(fed_, testing::IsSupersetOf({TokenId{'u'}, kStart})) << "a later turn is usual";
+  }
+}
+
+TEST_F(ActiveTurnTest, AnEphemeralSessionsFirstTurnFollowsItsOpening) {
+  TurnSpec turn = Turn("", "u", 1);
+  turn.ephemeral = Spec();
+  turn.ephemeral->first_turn = FirstTurn::kOpensAfterSystem;
+  turn.message.tokens_if_first = TokensOf("o");
+  turn.message.tokens_if_first_after_system = TokensOf("s");
+  RecordingTurnSink sink;
+  EXPECT_TRUE(Run(turn, sink).status.ok());
+  EXPECT_THAT(fed_, ElementsAre(kBos, 's'));
+}
+
+TEST_F(ActiveTurnTest, AfterAnUndoneFirstTurnTheNextIsTheFirst) {
+  options_.prefill_chunk_tokens = 2;
+  SessionSpec spec = Spec();
+  spec.first_turn = FirstTurn::kOpens;
+  const absl::StatusOr<SessionSummary> session = TryCreateSession(spec);
+  ASSERT_TRUE(session.ok()) << session.status();
+  TurnSpec turn = Turn(session->id, "u", 1);
+  turn.message.tokens_if_first = TokensOf("first");
+  RecordingTurnSink undone, again;
+  const std::shared_ptr<TurnTicket> ticket = engine().Submit(turn, &undone);
+  RunOnce();
+  ticket->Cancel();
+  RunUntilIdle();
+  EXPECT_TRUE(absl::IsCancelled(undone.result().status));
+  EXPECT_THAT(fed_, ElementsAre(kBos, 'f'));
+  fed_.clear();
+  EXPECT_EQ(Run(turn, again).turn, 1);
+  EXPECT_THAT(fed_, ElementsAre(kBos, 'f', 'i', 'r', 's', 't'));
 }
 
 TEST_F(ActiveTurnTest, NeverSamplesEndTokensWhenToldSo) {

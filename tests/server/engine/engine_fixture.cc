@@ -67,6 +67,7 @@ SessionSpec EngineFixture::Spec(std::vector<TokenId> opening) const {
   return {.shape = shape_,
           .eviction = eviction_,
           .opening = std::move(opening),
+          .first_turn = FirstTurn::kUsual,
           .idle_timeout = absl::Hours(1),
           .route = "route",
           .labels = {}};
@@ -103,8 +104,8 @@ absl::StatusOr<SessionSummary> EngineFixture::DeleteSession(const std::string& i
 TurnSpec EngineFixture::Turn(const std::string& session, absl::string_view text, int64_t max_tokens) const {
   TurnSpec spec;
   spec.session_id = session;
-  spec.tokens = TokensOf(text);
-  spec.tokens.push_back(kStart);
+  spec.message.tokens = TokensOf(text);
+  spec.message.tokens.push_back(kStart);
   spec.sampling.temperature = 0;
   spec.max_tokens = max_tokens;
   return spec;

@@ -16,6 +16,7 @@ ReplyOracle::ReplyOracle(const FakeScript& script, const SessionSpec& spec, std:
       reply_end_(std::move(reply_end)),
       cache_(*runner_.NewCache(spec.shape)),
       stream_(spec.opening),
+      first_turn_(spec.first_turn),
       oldest_row_(spec.shape.sink_tokens) {}
 
 absl::Span<const float> ReplyOracle::Feed(const std::vector<TokenId>& stream, int64_t index) {
@@ -32,8 +33,7 @@ absl::Span<const float> ReplyOracle::Feed(const std::vector<TokenId>& stream, in
 }
 
 ReplyOracle::Reply ReplyOracle::Say(const TurnSpec& turn, int64_t cut_after) {
-  const std::vector<TokenId>& own =
-      num_turns_ == 0 && turn.tokens_if_first.has_value() ? *turn.tokens_if_first : turn.tokens;
+  const std::vector<TokenId>& own = TokensOf(turn);
   ++num_turns_;
   stream_.insert(stream_.end(), own.begin(), own.end());
   Sampler sampler(turn.sampling);
@@ -69,8 +69,7 @@ ReplyOracle::Reply ReplyOracle::Say(const TurnSpec& turn, int64_t cut_after) {
 }
 
 void ReplyOracle::Undo(const TurnSpec& turn, int64_t fed) {
-  const std::vector<TokenId>& own =
-      num_turns_ == 0 && turn.tokens_if_first.has_value() ? *turn.tokens_if_first : turn.tokens;
+  const std::vector<TokenId>& own = TokensOf(turn);
   std::vector<TokenId> stream = stream_;
   stream.insert(stream.end(), own.begin(), own.end());
   const int64_t back_to = num_fed_;

@@ -42,6 +42,11 @@ class ReplyOracle {
   // Feeds token number `index` of `stream` and returns its logits.
   absl::Span<const float> Feed(const std::vector<TokenId>& stream, int64_t index);
 
+  // What `turn` adds to the stream now.
+  const std::vector<TokenId>& TokensOf(const TurnSpec& turn) const {
+    return FirstTurnTokens(turn.message, num_turns_ == 0 ? first_turn_ : FirstTurn::kUsual);
+  }
+
   FakeModelRunner runner_;
   const CacheShape shape_;
   const std::vector<TokenId> end_tokens_;
@@ -49,6 +54,7 @@ class ReplyOracle {
   std::unique_ptr<KvCache> cache_;
   std::vector<TokenId> stream_;  // all of it, from the start
   int64_t num_fed_ = 0;
+  const FirstTurn first_turn_;
   int64_t num_turns_ = 0;
   int64_t oldest_row_;  // windowed tokens before it were overwritten by a turn that was undone
   StepOutput output_;

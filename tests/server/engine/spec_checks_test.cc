@@ -26,7 +26,7 @@ SessionSpec GoodSession() {
 TurnSpec GoodTurn() {
   TurnSpec spec;
   spec.session_id = "id";
-  spec.tokens = {1};
+  spec.message.tokens = {1};
   spec.max_tokens = 1;
   return spec;
 }
@@ -103,13 +103,17 @@ TEST(SpecChecksTest, NamesWhatIsWrongWithATurn) {
              t.ephemeral->opening = {100};
            },
            "opening[0]: token 100"},
-          {[](TurnSpec& t) { t.tokens = {}; }, "tokens: has 0 tokens, must have 1 to 3"},
+          {[](TurnSpec& t) { t.message.tokens = {}; }, "tokens: has 0 tokens, must have 1 to 3"},
           {[](TurnSpec& t) {
-             t.tokens = {1, 2, 3, 4};
+             t.message.tokens = {1, 2, 3, 4};
            },
            "tokens: has 4"},
-          {[](TurnSpec& t) { t.tokens_if_first = std::vector<TokenId>{}; }, "tokens_if_first: has 0"},
-          {[](TurnSpec& t) { t.sampling.top_p = 1.5f; }, "sampling.top_p: "},
+          {[](TurnSpec& t) { t.message.tokens_if_first = std::vector<TokenId>{}; }, "tokens_if_first: has 0"},
+          {[](TurnSpec& t) {
+             t.message.tokens_if_first_after_system = std::vector<TokenId>{1, 2, 3, 4};
+           },
+           "tokens_if_first_after_system: has 4"},
+          {[](TurnSpec& t) { t.sampling.top_p = 1.5f; }, "sampling.top_p: 1.5 is not in (0, 1]"},
           {[](TurnSpec& t) { t.sampling.temperature = std::numeric_limits<float>::quiet_NaN(); },
            "sampling.temperature: "},
           {[](TurnSpec& t) { t.max_tokens = -1; }, "max_tokens: -1 is not in [0, 50]"},
