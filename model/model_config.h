@@ -31,12 +31,12 @@ struct RopeScaling {
   bool truncate = true;                    // yarn: round the correction range to whole dimensions
 };
 
-// Order of the two halves that rotate together. Hugging Face checkpoints rotate dimension i with i + d/2; the llama GGUF
-// layout stores q and k rows permuted so that 2i rotates with 2i + 1.
+// Order of the two halves that rotate together. Hugging Face checkpoints rotate dimension i with i + d/2; the llama
+// GGUF layout stores q and k rows permuted so that 2i rotates with 2i + 1.
 enum class RopeLayout { kHalves, kInterleaved };
 
-// The Llama family (Llama 2 and 3, Mistral, SmolLM2, TinyLlama): pre-norm RMSNorm blocks, RoPE, grouped-query attention,
-// SwiGLU feed-forward.
+// The Llama family (Llama 2 and 3, Mistral, SmolLM2, TinyLlama): pre-norm RMSNorm blocks, RoPE, grouped-query
+// attention, SwiGLU feed-forward.
 struct ModelConfig {
   std::string architecture;  // "llama" | "mistral" as the checkpoint says it
   std::string name;          // for people; may be empty
@@ -58,7 +58,7 @@ struct ModelConfig {
   RopeScaling rope_scaling;
   std::vector<float> rope_frequency_divisors;  // GGUF's rope_freqs.weight, head_size / 2 values; empty if none
 
-  int64_t trained_tokens = 0;      // length after scaling
+  int64_t trained_tokens = 0;       // length after scaling
   int32_t layer_window_tokens = 0;  // Mistral's own sliding window w, 0 if none
 
   std::optional<TokenId> bos_token;

@@ -9,7 +9,8 @@
 // inside the cache, as if what was evicted had never been there: the query's place is p(t) = P + t - b(t). Until
 // something is evicted this is plain attention. Method: StreamingLLM (Xiao et al., arXiv 2309.17453).
 //
-// Everything here is a value: no locks, no allocation beyond the turn starts kept, usable from any one thread at a time.
+// Everything here is a value: no locks, no allocation beyond the turn starts kept, usable from any one thread at a
+// time.
 
 #ifndef PERENNIAL_MODEL_SINK_WINDOW_H_
 #define PERENNIAL_MODEL_SINK_WINDOW_H_
@@ -32,11 +33,12 @@ struct CacheShape {
   bool operator==(const CacheShape&) const = default;
 };
 
-// INVALID_ARGUMENT naming the field, its value and its limit, if a size is negative, W < 1, or C exceeds `max_capacity`.
+// INVALID_ARGUMENT naming the field, its value and its limit, if a size is negative, W < 1, or C exceeds
+// `max_capacity`.
 absl::Status ValidateCacheShape(const CacheShape& shape, int32_t max_capacity);
 
-// The slot of stream token `t`: t itself for a sink, else its place in the window's ring. Slots are stable: a token's row
-// never moves. Note place i (0-based) is slot S + i.
+// The slot of stream token `t`: t itself for a sink, else its place in the window's ring. Slots are stable: a token's
+// row never moves. Note place i (0-based) is slot S + i.
 int32_t SlotOf(const CacheShape& shape, int64_t t);
 
 // p(t): the query's place in the cache, 0 … C - 1. `num_notes` is n, the note tokens in use.
@@ -60,8 +62,8 @@ class SinkWindow {
   // Tokens fed so far; the index of the next one.
   int64_t num_tokens() const { return num_tokens_; }
 
-  // b of the newest token, S while there is none past the sinks. Never decreases except when a rewind empties the window
-  // (Rewind below). This is the session's horizon: tokens S … horizon() - 1 are forgotten.
+  // b of the newest token, S while there is none past the sinks. Never decreases except when a rewind empties the
+  // window (Rewind below). This is the session's horizon: tokens S … horizon() - 1 are forgotten.
   int64_t horizon() const { return window_begin_; }
 
   // Tokens that were in the stream and can no longer be read: horizon() - S.

@@ -1,11 +1,11 @@
 /* Tokenizers and chat templates: the C interface of the Rust library in this folder.
  *
  * Rules for every function:
- * - Memory. A PerennialSlice is borrowed for the length of the call. PerennialBytes, PerennialTokens and the two handles
- *   are given to the caller, who gives each back exactly once with its _free function. Outputs are overwritten, not
- *   freed: pass empty ones. A null output pointer means "not wanted".
- * - Errors. Functions that can fail return false or a null handle and then write a message (UTF-8, one line, for people)
- *   to `error` or `out`. A panic inside becomes such a message; none leaves the library.
+ * - Memory. A PerennialSlice is borrowed for the length of the call. PerennialBytes, PerennialTokens and the two
+ * handles are given to the caller, who gives each back exactly once with its _free function. Outputs are overwritten,
+ * not freed: pass empty ones. A null output pointer means "not wanted".
+ * - Errors. Functions that can fail return false or a null handle and then write a message (UTF-8, one line, for
+ * people) to `error` or `out`. A panic inside becomes such a message; none leaves the library.
  * - Threads. Handles are immutable: any number of threads may use one at once. Freeing one must be the last use.
  */
 
@@ -98,7 +98,8 @@ PerennialTemplate* perennial_template_new(PerennialSlice source, PerennialBytes*
 void perennial_template_free(PerennialTemplate* chat_template); /* null is allowed */
 
 /* Renders with the variables of a JSON object. `perennial_unix_seconds` among them is the time that strftime_now shows.
- * `fuel`: about one per instruction and per 64 bytes made; running out is a failure. `out`: the text, or the message. */
+ * `fuel`: about one per instruction and per 64 bytes made; running out is a failure. `out`: the text, or the message.
+ */
 bool perennial_template_render(const PerennialTemplate* chat_template, PerennialSlice context_json, uint64_t fuel,
                                PerennialBytes* out);
 
