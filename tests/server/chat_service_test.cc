@@ -107,8 +107,8 @@ TEST(ChatServiceTemplateTest, TheSystemPromptArrivesWhereverTheTemplatePutsIt) {
       grpc::ClientContext count_context;
       v1::CountTokensResponse counted;
       ASSERT_TRUE(served.stub->CountTokens(&count_context, count, &counted).ok());
-      EXPECT_EQ(counted.tokens(),
-                session.opening.size() + FirstTurnTokens(turn.spec.message, session.first_turn).size())
+      EXPECT_EQ(counted.tokens(), static_cast<int64_t>(session.opening.size() +
+                                                       FirstTurnTokens(turn.spec.message, session.first_turn).size()))
           << name;
     }
   }
