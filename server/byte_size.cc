@@ -59,7 +59,7 @@ std::string FormatBytes(int64_t bytes) {
     number /= 1024.0;
     ++power;
   }
-  return absl::StrFormat(number < 10 ? "%.2f %s" : "%.1f %s", number, kUnits[power]);
+  return absl::StrFormat("%.*f %s", number < 10 ? 2 : 1, number, kUnits[power]);
 }
 
 }  // namespace perennial
