@@ -1,38 +1,40 @@
 #include "model/torch/llama_network.h"
 
-#include <ATen/ops/cat.h>
-#include <ATen/ops/linear.h>
 #include <ATen/ops/mul.h>
 #include <ATen/ops/rsqrt.h>
 #include <ATen/ops/silu.h>
+#include <ATen/ops/zeros.h>
 
 #include <utility>
 #include <vector>
 
 namespace perennial {
-namespace {
-
-at::Tensor Linear(const at::Tensor& rows, const LinearWeights& weights) {
-  return weights.bias.defined() ? at::linear(rows, weights.matrix, weights.bias) : at::linear(rows, weights.matrix);
-}
-
-}  // namespace
 
 LlamaNetwork::LlamaNetwork(const ModelConfig& config, LlamaWeights weights)
-    : config_(config), weights_(std::move(weights)), rope_(ComputeRopeFrequencies(config)) {}
+    : config_(config),
+      embedding_(std::move(weights.embedding)),
+      output_norm_(std::move(weights.output_norm)),
+      output_(LinearWeights{weights.output, {}}),
+      rope_(ComputeRopeFrequencies(config)) {
+  for (LayerWeights& layer : weights.layers) {
+    layers_.push_back({layer.attention_norm, Linear(layer.query_key_value), Linear(layer.attention_out),
+                       layer.feed_forward_norm, Linear(layer.gate_up), Linear(layer.down)});
+    layer = {};  // what was packed is freed before the next layer is
+  }
+}
 
 at::Tensor LlamaNetwork::Normalize(const at::Tensor& hidden, const at::Tensor& weight) const {
   const at::Tensor inverse = hidden.square().mean({-1}, /*keepdim=*/true).add_(config_.rms_norm_epsilon).rsqrt_();
   return at::mul(hidden, inverse).mul_(weight).to(dtype());
 }
 
-AttentionRows LlamaNetwork::ProjectRows(const at::Tensor& normalized, const LayerWeights& layer,
+AttentionRows LlamaNetwork::ProjectRows(const at::Tensor& normalized, const Layer& layer,
                                         const StepTensors& step) const {
-  const int64_t rows = normalized.size(0);
+  const int64_t rows = step.tokens.size(0);
   const int64_t heads = config_.num_heads;
   const int64_t kv_heads = config_.num_kv_heads;
   // [T, heads + 2 kv_heads, head_size]
-  const at::Tensor projected = Linear(normalized, layer.query_key_value).view({rows, -1, config_.head_size});
+  const at::Tensor projected = layer.query_key_value(normalized).narrow(0, 0, rows).view({rows, -1, config_.head_size});
   const at::Tensor queries_keys = projected.narrow(1, 0, heads + kv_heads).to(at::kFloat);
   const at::Tensor by_index = Rotate(queries_keys, step.index_cosines, step.index_sines);
 
@@ -47,28 +49,35 @@ AttentionRows LlamaNetwork::ProjectRows(const at::Tensor& normalized, const Laye
 }
 
 at::Tensor LlamaNetwork::Forward(const StepTensors& step, KvCachePool& pool) const {
-  at::Tensor hidden = weights_.embedding.index_select(0, step.tokens).to(at::kFloat);
+  const int64_t rows = step.tokens.size(0);
+  const int64_t padded = PaddedRows(rows, device());  // rows in excess are zeros; only linear layers and norms see them
+  at::Tensor hidden = at::zeros({padded, config_.hidden_size}, embedding_.options().dtype(at::kFloat));
+  hidden.narrow(0, 0, rows).copy_(embedding_.index_select(0, step.tokens));
+  at::Tensor mixed = at::zeros({padded, int64_t{config_.num_heads} * config_.head_size}, embedding_.options());
   const int64_t gate_size = config_.feed_forward_size;
   for (int32_t index = 0; index < config_.num_layers; ++index) {
-    const LayerWeights& layer = weights_.layers[index];
-    const AttentionRows rows = ProjectRows(Normalize(hidden, layer.attention_norm), layer, step);
-    WriteCache(step.writes_before, rows, pool, index);
-    std::vector<at::Tensor> attended;
-    for (const AttentionInput& input : step.inputs) attended.push_back(Attend(input, rows, pool, index));
-    WriteCache(step.writes_after, rows, pool, index);
-    const at::Tensor mixed = attended.size() == 1 ? attended[0] : at::cat(attended);
-    hidden.add_(Linear(mixed.to(dtype()), layer.attention_out));
+    const Layer& layer = layers_[index];
+    const AttentionRows attention = ProjectRows(Normalize(hidden, layer.attention_norm), layer, step);
+    WriteCache(step.writes_before, attention, pool, index);
+    for (const AttentionInput& input : step.inputs) {
+      mixed.narrow(0, input.first_row, input.num_rows).copy_(Attend(input, attention, pool, index));
+    }
+    WriteCache(step.writes_after, attention, pool, index);
+    hidden.add_(layer.attention_out(mixed));
 
-    const at::Tensor gate_up = Linear(Normalize(hidden, layer.feed_forward_norm), layer.gate_up);
+    const at::Tensor gate_up = layer.gate_up(Normalize(hidden, layer.feed_forward_norm));
     const at::Tensor activated =
         at::silu(gate_up.narrow(1, 0, gate_size)).mul_(gate_up.narrow(1, gate_size, gate_size));
-    hidden.add_(Linear(activated, layer.down));
+    hidden.add_(layer.down(activated));
   }
-  return hidden;
+  return hidden.narrow(0, 0, rows);
 }
 
 at::Tensor LlamaNetwork::Logits(const at::Tensor& hidden) const {
-  return at::linear(Normalize(hidden, weights_.output_norm), weights_.output).to(at::kFloat);
+  const int64_t rows = hidden.size(0);
+  at::Tensor padded = at::zeros({PaddedRows(rows, device()), config_.hidden_size}, hidden.options());
+  padded.narrow(0, 0, rows).copy_(hidden);
+  return output_(Normalize(padded, output_norm_)).narrow(0, 0, rows).to(at::kFloat);
 }
 
 }  // namespace perennial
