@@ -13,8 +13,8 @@
 //
 // The lead is learnt, for all system messages: opening and remainder are made at different times, by threads that do
 // not know the other's text, and together they must be the whole rendering's text. They are its tokens too, unless the
-// system message's last or the user's first characters merge with the template's in a way that no probe's do ("\n\n\n"):
-// then each part has the tokens that it has alone.
+// system message's last or the user's first characters merge with the template's in a way that no probe's do
+// ("\n\n\n"): then each part has the tokens that it has alone.
 
 #ifndef PERENNIAL_MODEL_TEXT_FIRST_TURN_SPLIT_H_
 #define PERENNIAL_MODEL_TEXT_FIRST_TURN_SPLIT_H_
