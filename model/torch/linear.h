@@ -6,8 +6,8 @@
 //   the default model on 2 Zen 4 cores, milliseconds for 1 / 8 rows: float32 53 / 79 -> 29 / 33, bfloat16 25 / 32 -> 16
 //   / 18.
 // - Exactness: with a packed matrix the result of a row has the same bits whatever the number of rows, from two rows on
-//   (a single row may be summed in another order). So how a prompt is cut into chunks, and who else is in the batch,
-//   changes nothing here, if the number of rows is one of PaddedRows.
+//   (a single row may be summed in another order); seen on Zen 4, not promised by oneDNN. So how a prompt is cut into
+//   chunks, and who else is in the batch, changes nothing here, if the number of rows is one of PaddedRows.
 
 #ifndef PERENNIAL_MODEL_TORCH_LINEAR_H_
 #define PERENNIAL_MODEL_TORCH_LINEAR_H_

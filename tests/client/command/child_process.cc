@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -61,6 +62,11 @@ ChildProcess::ChildProcess(const std::vector<std::string>& arguments, Streams st
     PERENNIAL_CHECK(terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0);
     const winsize size{.ws_row = 24, .ws_col = 200, .ws_xpixel = 0, .ws_ypixel = 0};
     ioctl(terminal, TIOCSWINSZ, &size);
+    // As terminal emulators do: what is typed before the program reads is edited by characters, not by bytes.
+    termios modes;
+    PERENNIAL_CHECK(tcgetattr(terminal, &modes) == 0);
+    modes.c_iflag |= IUTF8;
+    PERENNIAL_CHECK(tcsetattr(terminal, TCSANOW, &modes) == 0);
     char name[64];
     PERENNIAL_CHECK(ptsname_r(terminal, name, sizeof(name)) == 0);
     // The first terminal that the leader of a new session opens becomes its own: Ctrl-C then sends it SIGINT.

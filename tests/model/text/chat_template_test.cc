@@ -318,17 +318,15 @@ TEST(ChatTemplateTest, ASystemMessageThatTheTemplateRefusesIsRefusedAtTheOpening
                    *BuiltInChatTemplate("chatml"));
   const auto chat_template = Make(options);
   EXPECT_TRUE(chat_template->Opening({}).ok());
-  auto opening = chat_template->Opening({{{Role::kSystem, "x"}}});
-  EXPECT_EQ(opening.status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(opening.status().message()), HasSubstr("System role not supported"));
+  EXPECT_THAT(chat_template->Opening({{{Role::kSystem, "x"}}}).status().ToString(),
+              ::testing::ContainsRegex("INVALID_ARGUMENT.*System role not supported"));
 }
 
 TEST(ChatTemplateTest, TemplatesThatAreNotAppendOnlyAreRefusedWithTheChoice) {
   const std::string chatml = *BuiltInChatTemplate("chatml");
   const std::string last_only =
       "{% for m in messages %}{% if loop.last and m.role == 'user' %}LAST {% endif %}{{ m.role + ': ' + m.content + "
-      "'\n' }}"
-      "{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}";
+      "'\n' }}{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}";
   const std::string counted = "{{ messages|length }}" + chatml;
   const std::string truncated =
       "{% for m in messages[-3:] %}{{ '<|im_start|>' + m.content + '<|im_end|>' }}{% endfor %}";
@@ -393,9 +391,8 @@ TEST(ChatTemplateTest, LongTextsOfAllRolesFit) {
   const auto chat_template = Make(DefaultTemplateOptions());
   std::string text;
   while (text.size() < 1'000'000) text += "All happy families are alike. ";
-  auto turn = chat_template->Turn(text);
-  ASSERT_TRUE(turn.ok()) << turn.status();
-  EXPECT_EQ(BytesOf(DefaultTokenizer(), turn->tokens), absl::StrCat("user\n", text, "\nassistant\n"));
+  EXPECT_EQ(BytesOf(DefaultTokenizer(), chat_template->Turn(text)->tokens),
+            absl::StrCat("user\n", text, "\nassistant\n"));
   EXPECT_TRUE(chat_template->Opening({{{Role::kSystem, text}, {Role::kUser, text}, {Role::kAssistant, text}}}).ok());
 }
 

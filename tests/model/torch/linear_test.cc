@@ -3,14 +3,11 @@
 #include <ATen/ops/abs.h>
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/arange.h>
-#include <ATen/ops/equal.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/max.h>
 #include <gtest/gtest.h>
 
 #include <initializer_list>
-
-#include "model/torch/compute_choice.h"
 
 namespace perennial {
 namespace {
@@ -36,8 +33,8 @@ TEST(LinearTest, ResultIsTheProduct) {
   }
 }
 
-TEST(LinearTest, NumberOfRowsDoesNotChangeTheBitsOfARow) {
-  if (!HasFastBfloat16()) GTEST_SKIP() << "measured with AVX512-BF16 only";
+// To the bit with AVX512-BF16 (Zen 4); other processors' kernels may sum in another order for another number of rows.
+TEST(LinearTest, NumberOfRowsHardlyChangesARow) {
   for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
     for (const int64_t columns : {int64_t{576}, int64_t{1536}}) {
       const Linear linear(LinearWeights{Wavy(576, columns, 0.37).to(dtype), {}});
@@ -45,7 +42,8 @@ TEST(LinearTest, NumberOfRowsDoesNotChangeTheBitsOfARow) {
       const at::Tensor all = linear(rows);
       for (int64_t wanted = 1; wanted < 512; wanted = wanted * 3 / 2 + 1) {
         const int64_t count = PaddedRows(wanted, at::kCPU);
-        EXPECT_TRUE(at::equal(linear(rows.narrow(0, 0, count)), all.narrow(0, 0, count)))
+        const double tolerance = dtype == at::kFloat ? 1e-4 : 0.25;
+        EXPECT_TRUE(at::allclose(linear(rows.narrow(0, 0, count)), all.narrow(0, 0, count), /*rtol=*/0.0, tolerance))
             << c10::toString(dtype) << ", " << columns << " columns, " << count << " rows";
       }
     }
