@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <fstream>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,8 @@ v1::ChatRequest LongTurn(int64_t max_tokens) {
 struct BadStart {
   std::vector<std::string> flags;
   std::string expected;  // part of the line
+
+  friend void PrintTo(const BadStart& start, std::ostream* out) { *out << start.expected; }
 };
 
 class BadStartTest : public ::testing::TestWithParam<BadStart> {};
@@ -65,7 +68,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadStart{{"--cache_memory=2Gi"}, "KiB, MiB, GiB or TiB"}, BadStart{{"stray"}, "\"stray\" is not a flag"},
         BadStart{{"--listen=0.0.0.0:0"}, "add --insecure"}, BadStart{{"--listen=127.0.0.1"}, "is not HOST:PORT"},
         BadStart{{"--sink_tokens=1024"}, "--sink_tokens: 1024 is not in 0 … 1023"},
-        BadStart{{"--temperature=11"}, "--temperature: is 11"},
+        BadStart{{"--temperature=11"}, "--temperature: 11 is not in [0, 10]"},
         BadStart{{"--max_tokens=0"}, "--max_tokens: 0 is not in 1"},
         BadStart{{"--drain_timeout=-1s"}, "--drain_timeout: -1s"},
         BadStart{{"--log_level=loud"}, "--log_level: \"loud\""},
