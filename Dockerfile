@@ -33,4 +33,4 @@ HEALTHCHECK --interval=15s --timeout=5s --start-period=30s \
   CMD ["perennial", "--server=127.0.0.1:50051", "stats"]
 # --insecure: the container's port is published by its owner, to the loopback interface in compose.yaml.
 ENTRYPOINT ["perenniald", "--model=/opt/perennial/models/default.gguf", "--listen=0.0.0.0:50051", "--insecure", \
-  "--temperature=0.2", "--top_p=0.9"]
+  "--temperature=0.2", "--top_p=0.9", "--repetition_penalty=1.1"]
