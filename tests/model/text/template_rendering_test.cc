@@ -23,7 +23,8 @@ TEST(TemplateRenderingTest, EqualsTransformersOnTheDefaultModelsTemplate) {
   TemplateRendering::Options options = OptionsFor(DefaultCheckpoint().chat_template());
   auto rendering = TemplateRendering::Create(options);
   ASSERT_TRUE(rendering.ok()) << rendering.status();
-  for (const auto& prompt : Golden("smollm2_golden.json")["prompts"]) {
+  const auto golden_file = Golden("smollm2_golden.json");
+  for (const auto& prompt : golden_file["prompts"]) {
     std::vector<std::string> roles;
     for (const auto& message : prompt["messages"]) roles.push_back(message["role"]);
     std::vector<TemplateMessage> messages;

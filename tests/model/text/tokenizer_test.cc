@@ -45,7 +45,8 @@ TEST(TokenizerTest, GgufByteLevelTokensEqualLlamaCpps) {
 TEST(TokenizerTest, SentencePieceTokensEqualSentencePieces) {
   auto tokenizer = Tokenizer::Create(SentencePieceVocabulary(), "");
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
-  for (const auto& text : Golden("sentence_piece.json")["texts"]) {
+  const auto golden_file = Golden("sentence_piece.json");
+  for (const auto& text : golden_file["texts"]) {
     auto tokens = (*tokenizer)->EncodeText(text["text"].get<std::string>());
     ASSERT_TRUE(tokens.ok()) << tokens.status();
     EXPECT_EQ(*tokens, text["tokens"].get<std::vector<TokenId>>()) << text["text"];
@@ -77,7 +78,8 @@ TEST(TokenizerTest, BytesOfTheTokensAreTheText) {
   EXPECT_FALSE(byte_level->adds_leading_space());
   EXPECT_TRUE(space_marks->adds_leading_space());
   EXPECT_TRUE(sentence_piece->adds_leading_space());
-  for (const auto& golden : Golden("smollm2_golden.json")["texts"]) {
+  const auto golden_file = Golden("smollm2_golden.json");
+  for (const auto& golden : golden_file["texts"]) {
     const std::string text = golden["text"].get<std::string>();
     if (text.empty()) continue;
     EXPECT_EQ(BytesOf(DefaultTokenizer(), *DefaultTokenizer().EncodeText(text)), text);
