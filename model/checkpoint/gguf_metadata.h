@@ -22,8 +22,6 @@ class GgufMetadata {
  public:
   explicit GgufMetadata(const GgufFile& file) : file_(file) {}
 
-  bool Has(absl::string_view key) const { return file_.metadata.contains(key); }
-
   // An integer of any width within [min, max]. An array whose elements are all equal counts as that one number
   // (some converters write per-layer arrays); unequal ones are UNIMPLEMENTED.
   absl::StatusOr<int64_t> GetInteger(absl::string_view key, int64_t min, int64_t max) const;
