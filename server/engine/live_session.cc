@@ -4,9 +4,16 @@
 
 namespace perennial {
 
+SessionStream::SessionStream(const SessionSpec& spec)
+    : window(spec.shape, spec.eviction),
+      unfed(spec.opening),
+      stream_tokens(static_cast<int64_t>(unfed.size())),
+      reported_horizon(spec.shape.sink_tokens) {}
+
 LiveSession::LiveSession(std::string session_id, SessionSpec spec, std::unique_ptr<KvCache> new_cache,
                          bool is_ephemeral, absl::Time now)
-    : id(std::move(session_id)),
+    : SessionStream(spec),
+      id(std::move(session_id)),
       route(std::move(spec.route)),
       ephemeral(is_ephemeral),
       created(now),
@@ -14,11 +21,7 @@ LiveSession::LiveSession(std::string session_id, SessionSpec spec, std::unique_p
       idle_timeout(spec.idle_timeout),
       labels(std::move(spec.labels)),
       last_used(now),
-      cache(std::move(new_cache)),
-      window(spec.shape, spec.eviction),
-      unfed(std::move(spec.opening)),
-      stream_tokens(static_cast<int64_t>(unfed.size())),
-      reported_horizon(spec.shape.sink_tokens) {}
+      cache(std::move(new_cache)) {}
 
 SessionMemory LiveSession::Memory() const {
   SessionMemory memory;

@@ -19,10 +19,26 @@
 
 namespace perennial {
 
-// Owned by the SessionStore, touched by the engine thread only. Its memory is constant in the length of the stream: the
-// cache, at most max_opening_tokens unfed tokens, RecentTokens::kMaxTokens recent ones, one turn start per windowed
-// token.
-struct LiveSession {
+// A session's stream, as far as it is kept: what a fork copies, and what a rewind takes back. A value. Its memory is
+// constant in the length of the stream: at most max_opening_tokens unfed tokens, RecentTokens::kMaxTokens recent ones,
+// one turn start per windowed token.
+//
+// Between turns stream_tokens == window.num_tokens() + unfed.size(). A running turn copies the unfed tokens and takes
+// them over with its first sampled token; until then it can be undone and they are still here.
+struct SessionStream {
+  explicit SessionStream(const SessionSpec& spec);
+
+  SinkWindow window;
+  std::vector<TokenId> unfed;  // in the stream and not yet run: the opening; after a reply what closes it
+  int64_t stream_tokens;       // fed and unfed
+  RecentTokens recent;         // of the tokens fed
+  TurnStarts turn_starts;
+  int64_t reported_horizon;  // end_token of the last TurnEvicted, S before the first
+  int64_t turns = 0;         // admitted and not undone
+};
+
+// Owned by the SessionStore, touched by the engine thread only.
+struct LiveSession : SessionStream {
   LiveSession(std::string session_id, SessionSpec spec, std::unique_ptr<KvCache> new_cache, bool is_ephemeral,
               absl::Time now);
 
@@ -50,17 +66,8 @@ struct LiveSession {
   bool deleted = false;       // DeleteSession came; its turns are ended in the next Reap
   absl::Time last_used;
   absl::Time expires = absl::InfiniteFuture();
-  int64_t turns = 0;  // admitted and not undone
 
-  // The stream. Between turns stream_tokens == window.num_tokens() + unfed.size(). A running turn copies the unfed
-  // tokens and takes them over with its first sampled token; until then it can be undone and they are still here.
   const std::unique_ptr<KvCache> cache;
-  SinkWindow window;
-  std::vector<TokenId> unfed;  // in the stream and not yet run: the opening; after a reply what closes it
-  int64_t stream_tokens = 0;   // fed and unfed
-  RecentTokens recent;         // of the tokens fed
-  TurnStarts turn_starts;
-  int64_t reported_horizon;  // end_token of the last TurnEvicted, S before the first
 };
 
 }  // namespace perennial
