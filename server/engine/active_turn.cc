@@ -8,7 +8,7 @@
 
 namespace perennial {
 
-ActiveTurn::ActiveTurn(SubmittedTurn submitted, LiveSession* session, const EngineModel* model, int64_t step,
+ActiveTurn::ActiveTurn(SubmittedTurn submitted, LiveSession* session, const EngineModel* model, int64_t service,
                        absl::Time now)
     : submitted_(std::move(submitted)),
       session_(session),
@@ -19,7 +19,7 @@ ActiveTurn::ActiveTurn(SubmittedTurn submitted, LiveSession* session, const Engi
       horizon_before_(session->window.horizon()),
       to_feed_(session->unfed),
       own_begin_(begin_ + static_cast<int64_t>(to_feed_.size())),
-      last_step_(step),
+      last_service_(service),
       sampler_(submitted_.spec.sampling),
       text_(submitted_.spec.stop_strings, model->trim_leading_space) {
   PERENNIAL_CHECK(!session->leased);
@@ -45,13 +45,15 @@ TurnDemand ActiveTurn::Demand() const {
   return {.tokens = static_cast<int64_t>(to_feed_.size() - num_fed_),
           .decoding = committed_,
           .paused = output().paused(),
-          .last_step = last_step_};
+          .last_service = last_service_,
+          .priority = spec().priority,
+          .tenant = submitted_.tenant.number()};
 }
 
-ActiveTurn::Chunk ActiveTurn::BeginChunk(int32_t count, int64_t step) {
+ActiveTurn::Chunk ActiveTurn::BeginChunk(int32_t count, int64_t service) {
   PERENNIAL_CHECK(chunk_size_ == 0 && count >= 1 && count <= Demand().tokens);
   chunk_size_ = static_cast<size_t>(count);
-  last_step_ = step;
+  last_service_ = service;
 
   SinkWindow& window = session_->window;
   const int64_t before_own = own_begin_ - window.num_tokens();

@@ -46,8 +46,9 @@ class ActiveTurn {
     int32_t stop_index = -1;
   };
 
-  // Admits: takes the lease and sends TurnStarted. `model` must outlive the turn. REQUIRES: !session->leased.
-  ActiveTurn(SubmittedTurn submitted, LiveSession* session, const EngineModel* model, int64_t step, absl::Time now);
+  // Admits: takes the lease and sends TurnStarted. `service`: number of the last service of any turn (scheduler.h).
+  // `model` must outlive the turn. REQUIRES: !session->leased.
+  ActiveTurn(SubmittedTurn submitted, LiveSession* session, const EngineModel* model, int64_t service, absl::Time now);
 
   const TurnSpec& spec() const { return submitted_.spec; }
   const TurnTicket& ticket() const { return *submitted_.ticket; }
@@ -59,8 +60,8 @@ class ActiveTurn {
 
   TurnDemand Demand() const;
 
-  // Feeds the next `count` tokens, 1 … Demand().tokens, in step number `step`: moves the session's window on.
-  Chunk BeginChunk(int32_t count, int64_t step);
+  // Feeds the next `count` tokens, 1 … Demand().tokens, in service number `service`: moves the session's window on.
+  Chunk BeginChunk(int32_t count, int64_t service);
 
   // The step succeeded: the chunk is in the cache.
   void EndChunk(absl::Time now);
@@ -110,7 +111,7 @@ class ActiveTurn {
   std::vector<int64_t> window_begin_;
   int64_t own_begin_;        // stream index of the turn's first own token
   int64_t prompt_size_ = 0;  // unfed and own tokens
-  int64_t last_step_;
+  int64_t last_service_;
   bool committed_ = false;          // the first token was sampled: the turn can no longer be undone
   bool end_token_sampled_ = false;  // reply_end is fed in its place
 

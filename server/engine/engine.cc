@@ -26,6 +26,7 @@ absl::Status ValidateEngineOptions(const EngineOptions& options, const RunnerLim
            CheckRange("max_sessions", options.max_sessions, 1, kMost),
            CheckRange("max_waiting_turns", options.max_waiting_turns, 1, kMost),
            CheckRange("max_turns_per_session", options.max_turns_per_session, 1, kMost),
+           CheckRange("max_tenants", options.max_tenants, 1, 1 << 20),
            CheckRange("max_running_turns", options.max_running_turns, 1, kMost),
            CheckRange("max_step_tokens", options.max_step_tokens, 1, runner.max_tokens_per_step),
            CheckRange("prefill_chunk_tokens", options.prefill_chunk_tokens, 1, kMost),

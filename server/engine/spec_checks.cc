@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "server/engine/session_id.h"
+#include "server/engine/tenants.h"
 
 namespace perennial {
 namespace {
@@ -124,6 +125,10 @@ absl::Status CheckTurnSpec(const TurnSpec& spec, const EngineOptions& options, c
     if (bytes == 0 || bytes > static_cast<size_t>(options.max_stop_string_bytes)) {
       return Invalid("stop_strings[", i, "]: has ", bytes, " bytes, must have 1 to ", options.max_stop_string_bytes);
     }
+  }
+  if (!IsTenantName(spec.tenant)) {
+    return Invalid("tenant: has ", spec.tenant.size(), " characters, must have at most ", kMaxTenantBytes,
+                   " of A-Z, a-z, 0-9, _, . and -");
   }
   return absl::OkStatus();
 }

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "server/engine/tenants.h"
 #include "server/engine/turn.h"
 #include "server/engine/turn_output.h"
 
@@ -28,6 +29,7 @@ struct SubmittedTurn {
   absl::Status check;  // of the spec, made on the caller's thread; what the turn ends with if it is not OK
   absl::Time submitted;
   TurnOutput output;
+  Tenants::Place tenant;  // from the time when it waits; engine thread only
 };
 
 // Ends a turn that was never admitted, because of `status` (not OK).

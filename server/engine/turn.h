@@ -19,6 +19,13 @@
 
 namespace perennial {
 
+// Who goes first where not all can: into the engine, and within a step.
+enum class Priority {
+  kInteractive,
+  kBatch,  // after the interactive ones, but never starved by them: gets one in kBatchShare of what there is
+};
+inline constexpr int32_t kBatchShare = 4;
+
 // One user message and how to answer it.
 struct TurnSpec {
   std::string session_id;                // empty: `ephemeral` is set
@@ -30,6 +37,8 @@ struct TurnSpec {
   int64_t max_tokens = 0;           // 0: until the client leaves; needs ignore_end_of_turn
   bool ignore_end_of_turn = false;  // end tokens are never sampled
   std::vector<std::string> stop_strings;
+  std::string tenant;  // tenants take turns; up to kMaxTenantBytes of [A-Za-z0-9_.-]; empty: one tenant like the others
+  Priority priority = Priority::kInteractive;
   bool reject_if_busy = false;  // TURN_IN_PROGRESS instead of waiting for the session's running turn
   absl::Time deadline = absl::InfiniteFuture();
 };

@@ -25,6 +25,7 @@ TurnLoop::TurnLoop(const EngineOptions& options, EngineModel model, const Clock*
       model_(std::move(model)),
       clock_(clock),
       started_(clock->Now()),
+      tenants_(options.max_tenants),
       sessions_(options.max_sessions, options.retry_after, model_.runner, std::move(random_bits)),
       queue_(options.max_waiting_turns, options.max_turns_per_session, options.retry_after) {}
 

@@ -29,8 +29,10 @@
 #include "server/engine/engine_stats.h"
 #include "server/engine/inbox.h"
 #include "server/engine/live_session.h"
+#include "server/engine/scheduler.h"
 #include "server/engine/session_store.h"
 #include "server/engine/submitted_turn.h"
+#include "server/engine/tenants.h"
 #include "server/engine/turn_queue.h"
 
 namespace perennial {
@@ -116,6 +118,8 @@ class TurnLoop {
   const Clock* const clock_;
   const absl::Time started_;
 
+  Tenants tenants_;  // turns hold places in it: made before them
+
   // What came in and waits for its phase.
   std::vector<SubmittedTurn> arrivals_;
   std::vector<Deletion> deletions_;
@@ -126,7 +130,8 @@ class TurnLoop {
   std::vector<std::unique_ptr<ActiveTurn>> running_;  // in the order of admission; ended ones only inside a phase
   std::vector<const ActiveTurn*> ended_;              // of running_, inside a phase
 
-  // The step between Step and Apply.
+  // The steps so far, and the one between Step and Apply.
+  StepHistory step_history_;
   std::vector<SteppedTurn> stepped_;
   absl::Status step_status_;
   StepOutput step_output_;

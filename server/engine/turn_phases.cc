@@ -116,6 +116,7 @@ void TurnLoop::Seat(SubmittedTurn turn, absl::Time now) {
   if (!why_not.ok()) return Reject(std::move(turn), std::move(why_not), now);
   absl::StatusOr<LiveSession*> session = SessionFor(turn, now);
   if (!session.ok()) return Reject(std::move(turn), session.status(), now);
+  turn.tenant = tenants_.Enter(turn.spec.tenant);
   queue_.Push(std::move(turn), *session);
   sessions_.UpdateExpiry(*session, now);
 }
@@ -151,7 +152,7 @@ bool TurnLoop::AdmitWaiting(absl::Time now) {
     std::optional<TurnQueue::WaitingTurn> waiting = queue_.PopAdmissible();
     if (!waiting.has_value()) break;
     running_.push_back(
-        std::make_unique<ActiveTurn>(std::move(waiting->turn), waiting->session, &model_, stats_.steps, now));
+        std::make_unique<ActiveTurn>(std::move(waiting->turn), waiting->session, &model_, stats_.step_sessions, now));
     ++stats_.turns_started;
     worked = true;
   }

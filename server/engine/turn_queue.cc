@@ -24,15 +24,28 @@ absl::Status TurnQueue::CheckRoom(const LiveSession& session) const {
 
 void TurnQueue::Push(SubmittedTurn turn, LiveSession* session) {
   PERENNIAL_CHECK(CheckRoom(*session).ok());
-  ++session->waiting_turns;
-  turns_.push_back({std::move(turn), session, std::nullopt});
+  const bool first_of_session = session->waiting_turns++ == 0;
+  turns_.push_back({.turn = std::move(turn), .session = session, .first_of_session = first_of_session});
+  positions_are_current_ = false;
 }
 
 std::optional<TurnQueue::WaitingTurn> TurnQueue::PopAdmissible() {
-  const auto first =
-      std::find_if(turns_.begin(), turns_.end(), [](const WaitingTurn& waiting) { return !waiting.session->leased; });
-  if (first == turns_.end()) return std::nullopt;
-  return Take(first);
+  std::array<Iterator, 2> next = {turns_.end(), turns_.end()};  // by priority
+  for (auto it = turns_.begin(); it != turns_.end(); ++it) {
+    if (!it->first_of_session || it->session->leased) continue;
+    const Priority priority = it->turn.spec.priority;
+    Iterator& best = next[priority == Priority::kBatch ? 1 : 0];
+    if (best == turns_.end() || RoundsOf(priority).Before(it->turn.tenant.number(), best->turn.tenant.number())) {
+      best = it;
+    }
+  }
+  const auto [interactive, batch] = next;
+  if (interactive == turns_.end() && batch == turns_.end()) return std::nullopt;
+  const bool is_batch = interactive == turns_.end() || (batch != turns_.end() && passed_over_ >= kBatchShare - 1);
+  passed_over_ = is_batch || batch == turns_.end() ? 0 : passed_over_ + 1;
+  const Iterator chosen = is_batch ? batch : interactive;
+  RoundsOf(chosen->turn.spec.priority).Served(chosen->turn.tenant.number());
+  return Take(chosen);
 }
 
 void TurnQueue::RemoveIf(const std::function<absl::Status(const WaitingTurn&)>& status_of,
@@ -45,21 +58,47 @@ void TurnQueue::RemoveIf(const std::function<absl::Status(const WaitingTurn&)>& 
 }
 
 void TurnQueue::TellPositions(absl::Duration heartbeat_interval, absl::Time now) {
-  int32_t position = 0;
+  if (!positions_are_current_) UpdatePositions();
   for (WaitingTurn& waiting : turns_) {
     TurnOutput& output = waiting.turn.output;
-    const bool moved = waiting.told_position != position;
-    if (moved || now - output.last_sent() >= heartbeat_interval) {
-      output.PollReadiness(now);
-      if (!output.paused() && moved) {
-        output.Send(TurnQueued{position}, now);
-        waiting.told_position = position;
-      } else if (!output.paused()) {
-        output.SendHeartbeat({.queue_position = position}, now);
-      }
+    const bool moved = waiting.told_position != waiting.position;
+    if (!moved && now - output.last_sent() < heartbeat_interval) continue;
+    output.PollReadiness(now);
+    if (output.paused()) continue;
+    if (moved) {
+      output.Send(TurnQueued{waiting.position}, now);
+      waiting.told_position = waiting.position;
+    } else {
+      output.SendHeartbeat({.queue_position = waiting.position}, now);
     }
-    ++position;
   }
+}
+
+void TurnQueue::UpdatePositions() {
+  struct Class {
+    std::vector<WaitingTurn*> turns;
+    std::vector<int32_t> tenants;
+    std::vector<size_t> order;
+    size_t next = 0;
+  };
+  std::array<Class, 2> classes;  // by priority
+  for (WaitingTurn& waiting : turns_) {
+    Class& own = classes[waiting.turn.spec.priority == Priority::kBatch ? 1 : 0];
+    own.turns.push_back(&waiting);
+    own.tenants.push_back(waiting.turn.tenant.number());
+  }
+  for (size_t i = 0; i < classes.size(); ++i) classes[i].order = rounds_[i].Order(classes[i].tenants);
+  auto& [interactive, batch] = classes;
+  int32_t passed_over = passed_over_;
+  for (int32_t position = 0; position < size(); ++position) {
+    const bool batch_waits = batch.next < batch.turns.size();
+    const bool is_batch =
+        interactive.next == interactive.turns.size() || (batch_waits && passed_over >= kBatchShare - 1);
+    passed_over = is_batch || !batch_waits ? 0 : passed_over + 1;
+    Class& chosen = is_batch ? batch : interactive;
+    chosen.turns[chosen.order[chosen.next++]]->position = position;
+  }
+  positions_are_current_ = true;
 }
 
 absl::Time TurnQueue::NextWakeTime(absl::Duration heartbeat_interval) const {
@@ -72,10 +111,16 @@ absl::Time TurnQueue::NextWakeTime(absl::Duration heartbeat_interval) const {
   return next;
 }
 
-TurnQueue::WaitingTurn TurnQueue::Take(std::list<WaitingTurn>::iterator it) {
+TurnQueue::WaitingTurn TurnQueue::Take(Iterator it) {
   WaitingTurn waiting = std::move(*it);
-  turns_.erase(it);
-  --waiting.session->waiting_turns;
+  const Iterator rest = turns_.erase(it);
+  if (--waiting.session->waiting_turns > 0 && waiting.first_of_session) {
+    const LiveSession* const session = waiting.session;
+    std::find_if(rest, turns_.end(), [session](const WaitingTurn& later) {
+      return later.session == session;
+    })->first_of_session = true;
+  }
+  positions_are_current_ = false;
   return waiting;
 }
 

@@ -1,28 +1,41 @@
-// Turns that wait to be admitted: first come, first served, except that a turn whose session is leased lets others
-// pass.
+// Turns that wait to be admitted: by priority, then by tenant in turn, then first come, first served; a turn whose
+// session is leased lets others pass.
+//
+// Promises (tested exhaustively over small worlds). A turn is admissible if its session is not leased and has no
+// earlier turn in the queue. Of the admissible turns:
+//   * A session's turns are admitted in the order in which they came.
+//   * Of one tenant and one priority, the one that came first is admitted first.
+//   * Of one priority, at most one turn of each other tenant is admitted before a tenant's next one.
+//   * Interactive turns come before batch turns, but at most kBatchShare - 1 of them pass over one.
+// So the n-th turn of its tenant and priority is admitted after at most n * T - 1 others of its priority, where T is
+// the number of tenants: an interactive one after (n * T - 1) * 4 / 3 turns in all, a batch one after n * T * 4 - 1.
 
 #ifndef PERENNIAL_SERVER_ENGINE_TURN_QUEUE_H_
 #define PERENNIAL_SERVER_ENGINE_TURN_QUEUE_H_
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <list>
 #include <optional>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "server/engine/live_session.h"
 #include "server/engine/submitted_turn.h"
+#include "server/engine/tenant_rounds.h"
 
 namespace perennial {
 
-// Engine thread only. Fair: of two turns that could be admitted, the one that came first is; a session's turns are
-// admitted in the order in which they came. Keeps LiveSession::waiting_turns.
+// Engine thread only. Keeps LiveSession::waiting_turns.
 class TurnQueue {
  public:
   struct WaitingTurn {
     SubmittedTurn turn;
     LiveSession* session;
+    bool first_of_session = true;                         // no earlier turn of its session waits
+    int32_t position = 0;                                 // turns that will be admitted before it, as things stand
     std::optional<int32_t> told_position = std::nullopt;  // of the last TurnQueued
   };
 
@@ -33,10 +46,10 @@ class TurnQueue {
   // QUEUE_FULL if a turn for `session` has no room.
   absl::Status CheckRoom(const LiveSession& session) const;
 
-  // REQUIRES: CheckRoom(*session) is OK.
+  // `turn` has its tenant's number. REQUIRES: CheckRoom(*session) is OK.
   void Push(SubmittedTurn turn, LiveSession* session);
 
-  // The first turn whose session is not leased.
+  // The admissible turn whose turn it is.
   std::optional<WaitingTurn> PopAdmissible();
 
   // Takes out every turn for which `status_of` is not OK, and hands it with that status to `reject`.
@@ -44,7 +57,8 @@ class TurnQueue {
                 const std::function<void(WaitingTurn, absl::Status)>& reject);
 
   // Tells every client that reads and whose position has changed: TurnQueued. Then heartbeats to those who heard
-  // nothing for `heartbeat_interval`.
+  // nothing for `heartbeat_interval`. Positions are those of a queue to which nobody comes any more and in which no
+  // session is leased: others that pass, or come and go first, change them in both directions.
   void TellPositions(absl::Duration heartbeat_interval, absl::Time now);
 
   // When a deadline or a heartbeat is due next; InfiniteFuture if nothing waits.
@@ -53,12 +67,20 @@ class TurnQueue {
   int64_t size() const { return static_cast<int64_t>(turns_.size()); }
 
  private:
-  WaitingTurn Take(std::list<WaitingTurn>::iterator it);
+  using Iterator = std::list<WaitingTurn>::iterator;
+
+  WaitingTurn Take(Iterator it);
+  TenantRounds& RoundsOf(Priority priority) { return rounds_[priority == Priority::kBatch ? 1 : 0]; }
+  // Computes all positions: a rehearsal of the admissions.
+  void UpdatePositions();
 
   const int32_t max_turns_;
   const int32_t max_turns_per_session_;
   const absl::Duration retry_after_;
-  std::list<WaitingTurn> turns_;  // in the order in which they came
+  std::list<WaitingTurn> turns_;        // in the order in which they came
+  std::array<TenantRounds, 2> rounds_;  // by priority
+  int32_t passed_over_ = 0;             // interactive turns admitted since a batch turn was, past admissible ones
+  bool positions_are_current_ = true;
 };
 
 }  // namespace perennial

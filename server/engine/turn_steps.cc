@@ -14,7 +14,8 @@ bool TurnLoop::Step() {
   demands.reserve(running_.size());
   for (const std::unique_ptr<ActiveTurn>& turn : running_) demands.push_back(turn->Demand());
   const std::vector<TurnShare> plan = PlanStep(
-      demands, {.max_step_tokens = options_.max_step_tokens, .prefill_chunk_tokens = options_.prefill_chunk_tokens});
+      demands, {.max_step_tokens = options_.max_step_tokens, .prefill_chunk_tokens = options_.prefill_chunk_tokens},
+      step_history_);
   if (plan.empty()) return false;
 
   ++stats_.steps;
@@ -22,7 +23,7 @@ bool TurnLoop::Step() {
   batch.reserve(plan.size());
   for (const TurnShare& share : plan) {
     ActiveTurn& turn = *running_[share.turn];
-    const ActiveTurn::Chunk chunk = turn.BeginChunk(share.tokens, stats_.steps);
+    const ActiveTurn::Chunk chunk = turn.BeginChunk(share.tokens, ++stats_.step_sessions);
     batch.push_back({.cache = turn.session()->cache.get(),
                      .part = Part::kStream,
                      .tokens = chunk.tokens,
@@ -33,7 +34,6 @@ bool TurnLoop::Step() {
   const absl::Time begin = clock_->Now();
   step_status_ = model_.runner->Step(batch, step_output_);
   const absl::Duration took = clock_->Now() - begin;
-  stats_.step_sessions += static_cast<int64_t>(plan.size());
   stats_.step_time += took;
   stats_.last_step_time = took;
   stats_.max_step_time = std::max(stats_.max_step_time, took);

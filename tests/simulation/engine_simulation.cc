@@ -28,11 +28,12 @@ absl::string_view BytesOf(TokenId token) {
 
 }  // namespace
 
-EngineSimulation::EngineSimulation(uint64_t seed) : random_(seed) {
+EngineSimulation::EngineSimulation(uint64_t seed) : random_(seed), mixed_(OneIn(2)) {
   options_.max_sessions = static_cast<int32_t>(Random(1, 10));
   options_.max_waiting_turns = static_cast<int32_t>(Random(1, 12));
   options_.max_turns_per_session = static_cast<int32_t>(Random(1, 4));
   options_.max_running_turns = static_cast<int32_t>(Random(1, 6));
+  options_.max_tenants = static_cast<int32_t>(Random(1, 4));
   options_.max_step_tokens = static_cast<int32_t>(OneIn(4) ? Random(1, 3) : Random(1, 64));
   options_.prefill_chunk_tokens = static_cast<int32_t>(OneIn(4) ? Random(1, 3) : Random(1, 40));
   options_.heartbeat_interval = absl::Seconds(Random(1, 20));
@@ -123,6 +124,10 @@ void EngineSimulation::SubmitTurn() {
   if (OneIn(5)) spec.stop_strings = {std::string(1, static_cast<char>('a' + Random(0, 4))) + "b"};
   spec.reject_if_busy = OneIn(5);
   if (OneIn(6)) spec.deadline = clock_.Now() + absl::Seconds(Random(0, 60));
+  if (mixed_) {
+    spec.tenant = std::string(static_cast<size_t>(Random(0, 5)), 't');
+    if (OneIn(3)) spec.priority = Priority::kBatch;
+  }
   if (OneIn(60)) spec.message.tokens.clear();  // a bad field
   turn.sink.on_event = [this, &turn](const TurnEvent& event) { OnEvent(turn, event); };
   turn.sink.on_finish = [this, &turn](const TurnResult& result) { OnFinish(turn, result); };
@@ -177,7 +182,8 @@ void EngineSimulation::OnEvent(Turn& turn, const TurnEvent& event) {
   if (!std::holds_alternative<TurnHeartbeat>(event.event)) turn.last_progress = tally_.passes;
   if (const auto* queued = std::get_if<TurnQueued>(&event.event)) {
     EXPECT_FALSE(turn.started) << "queued after it started";
-    EXPECT_TRUE(turn.position < 0 || queued->position < turn.position) << "it was overtaken";
+    EXPECT_NE(queued->position, turn.position) << "it was told already";
+    EXPECT_TRUE(mixed_ || turn.position < 0 || queued->position < turn.position) << "it was overtaken";
     turn.position = queued->position;
   } else if (const auto* started = std::get_if<TurnStarted>(&event.event)) {
     EXPECT_FALSE(turn.client->running) << "two turns hold one session";
@@ -289,12 +295,19 @@ void EngineSimulation::CheckProgress() {
     // some.
     const SamplingParams& sampling = turn.spec.sampling;
     if (sampling.temperature > 0 || sampling.repetition_penalty != 1.0f || turn.spec.ignore_end_of_turn) continue;
-    // Each running turn is served every max_running_turns steps. A prefill needs a service per token at most; stop
-    // strings hold back one token's text.
+    // A prefill needs a service per token at most; stop strings hold back one token's text.
     const bool decoding = !turn.sink.text().empty();
     const int64_t services = decoding ? 2 : turn.prompt_tokens + 2;
-    EXPECT_LE(tally_.passes - turn.last_progress, services * (options_.max_running_turns + 1)) << "a turn starves";
+    EXPECT_LE(tally_.passes - turn.last_progress, services * (MostStepsUnserved() + 1)) << "a turn starves";
   }
+}
+
+int64_t EngineSimulation::MostStepsUnserved() const {
+  const int64_t turns = options_.max_running_turns;
+  const int64_t kinds = options_.max_step_tokens == 1 ? 2 : 1;
+  if (!mixed_) return kinds * turns;
+  // T tenants with at most N turns each are T + N - 1 turns at least: T * N is greatest where both are half of them.
+  return kinds * kBatchShare * (turns + 1) * (turns + 1) / 4;
 }
 
 void EngineSimulation::ForgetEndedTurns() {

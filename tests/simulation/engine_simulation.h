@@ -77,7 +77,11 @@ class EngineSimulation {
   void CheckProgress();
   void ForgetEndedTurns();
 
+  // The most steps between two services of a running turn, as scheduler.h promises them.
+  int64_t MostStepsUnserved() const;
+
   std::mt19937_64 random_;
+  bool mixed_;  // turns differ in tenant and priority
   EngineOptions options_;
   std::vector<TokenId> alphabet_;
   FakeScript script_;
