@@ -103,6 +103,12 @@ absl::StatusOr<CheckedChat> CheckChat(const v1::ChatRequest& request, const Requ
       return FieldError("if_busy",
                         absl::StrCat(static_cast<int>(request.if_busy()), " is not a value that this server knows"));
   }
+  if (request.has_expected_turn()) {
+    if (request.expected_turn() < 0) {
+      return FieldError("expected_turn", absl::StrCat(request.expected_turn(), " is negative"));
+    }
+    chat.turn.expected_turn = request.expected_turn();
+  }
   return chat;
 }
 

@@ -116,6 +116,7 @@ v1::Session ToProto(const SessionSummary& session) {
   message.set_route(session.route);
   for (const auto& [key, value] : session.labels) (*message.mutable_labels())[key] = value;
   message.set_turns(session.turns);
+  message.set_last_turn(session.last_turn);
   message.set_cache_bytes(session.cache_bytes);
   *message.mutable_memory() = ToProto(session.memory);
   return message;

@@ -13,7 +13,7 @@ ActiveTurn::ActiveTurn(SubmittedTurn submitted, LiveSession* session, const Engi
     : submitted_(std::move(submitted)),
       session_(session),
       model_(model),
-      turn_(session->turns + 1),
+      turn_(session->last_turn + 1),
       admitted_(now),
       begin_(session->window.num_tokens()),
       horizon_before_(session->window.horizon()),
@@ -27,7 +27,7 @@ ActiveTurn::ActiveTurn(SubmittedTurn submitted, LiveSession* session, const Engi
   // From here on the prompt is in to_feed_ only: a long one is not kept twice.
   const UserTurn message = std::move(spec.message);
   const std::vector<TokenId>& own =
-      turn_ == 1 ? FirstTurnTokens(message, session->first_turn) : FirstTurnTokens(message, FirstTurn::kUsual);
+      FirstTurnTokens(message, session->turns == 0 ? session->first_turn : FirstTurn::kUsual);
   to_feed_.insert(to_feed_.end(), own.begin(), own.end());
   prompt_size_ = static_cast<int64_t>(to_feed_.size());
   usage_.prompt_tokens = static_cast<int64_t>(own.size());
@@ -35,7 +35,8 @@ ActiveTurn::ActiveTurn(SubmittedTurn submitted, LiveSession* session, const Engi
 
   const SessionMemory memory_before = session->Memory();
   session->leased = true;
-  session->turns = turn_;
+  ++session->turns;
+  session->last_turn = turn_;
   session->last_used = now;
   session->stream_tokens += usage_.prompt_tokens;
   output().Send(TurnStarted{session->id, turn_, prompt_size_, memory_before}, now);
@@ -199,7 +200,7 @@ void ActiveTurn::CloseReply() {
 }
 
 absl::Status ActiveTurn::Undo(ModelRunner& runner, absl::Time now) {
-  session_->turns = turn_ - 1;
+  --session_->turns;
   session_->stream_tokens -= usage_.prompt_tokens;
   if (num_fed_ == 0) return absl::OkStatus();
   session_->turn_starts.Rewind(own_begin_);

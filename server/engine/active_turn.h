@@ -100,7 +100,7 @@ class ActiveTurn {
   SubmittedTurn submitted_;
   LiveSession* const session_;
   const EngineModel* const model_;
-  const int64_t turn_;  // number in its session, from 1
+  const int64_t turn_;  // number in its session, from 1; not used again if the turn is undone
   const absl::Time admitted_;
   const int64_t begin_;           // stream index where the turn began to feed; an undo goes back to it
   const int64_t horizon_before_;  // then

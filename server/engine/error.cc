@@ -25,8 +25,12 @@ constexpr ReasonEntry kReasons[] = {
     {ErrorReason::kTurnInProgress, absl::StatusCode::kFailedPrecondition, "TURN_IN_PROGRESS"},
     {ErrorReason::kNoFreeCache, absl::StatusCode::kResourceExhausted, "NO_FREE_CACHE"},
     {ErrorReason::kQueueFull, absl::StatusCode::kResourceExhausted, "QUEUE_FULL"},
+    {ErrorReason::kStaleTurn, absl::StatusCode::kAborted, "STALE_TURN"},
+    {ErrorReason::kRequestIdReused, absl::StatusCode::kAlreadyExists, "REQUEST_ID_REUSED"},
     {ErrorReason::kSlowReader, absl::StatusCode::kAborted, "SLOW_READER"},
     {ErrorReason::kNotSupported, absl::StatusCode::kUnimplemented, "NOT_SUPPORTED"},
+    {ErrorReason::kBeyondHorizon, absl::StatusCode::kOutOfRange, "BEYOND_HORIZON"},
+    {ErrorReason::kBeyondReplay, absl::StatusCode::kOutOfRange, "BEYOND_REPLAY"},
     {ErrorReason::kShuttingDown, absl::StatusCode::kUnavailable, "SHUTTING_DOWN"},
     {ErrorReason::kModelFailure, absl::StatusCode::kInternal, "MODEL_FAILURE"},
 };

@@ -46,6 +46,7 @@ SessionSummary LiveSession::Describe(absl::Time now) const {
   session.route = route;
   session.labels = labels;
   session.turns = turns;
+  session.last_turn = last_turn;
   session.cache_bytes = cache->size_bytes();
   session.memory = Memory();
   return session;

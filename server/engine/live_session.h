@@ -34,7 +34,7 @@ struct SessionStream {
   RecentTokens recent;         // of the tokens fed
   TurnStarts turn_starts;
   int64_t reported_horizon;  // end_token of the last TurnEvicted, S before the first
-  int64_t turns = 0;         // admitted and not undone
+  int64_t turns = 0;         // in the stream: admitted and not undone; 0: the next one follows the opening
 };
 
 // Owned by the SessionStore, touched by the engine thread only.
@@ -66,6 +66,9 @@ struct LiveSession : SessionStream {
   bool deleted = false;       // DeleteSession came; its turns are ended in the next Reap
   absl::Time last_used;
   absl::Time expires = absl::InfiniteFuture();
+  // Number of the newest turn that was admitted, 0 before the first. Never goes back, also not when a turn is undone or
+  // the stream rewound: numbers are not used twice. A fork goes on from its parent's.
+  int64_t last_turn = 0;
 
   const std::unique_ptr<KvCache> cache;
 };

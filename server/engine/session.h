@@ -55,7 +55,8 @@ struct SessionSummary {
   absl::Duration idle_timeout;
   std::string route;
   Labels labels;
-  int64_t turns = 0;  // admitted and not undone
+  int64_t turns = 0;      // in the stream: admitted and not undone
+  int64_t last_turn = 0;  // number of the newest turn that was admitted; never goes back
   int64_t cache_bytes = 0;
   SessionMemory memory;
 };

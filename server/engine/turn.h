@@ -40,6 +40,8 @@ struct TurnSpec {
   std::string tenant;  // tenants take turns; up to kMaxTenantBytes of [A-Za-z0-9_.-]; empty: one tenant like the others
   Priority priority = Priority::kInteractive;
   bool reject_if_busy = false;  // TURN_IN_PROGRESS instead of waiting for the session's running turn
+  // LiveSession::last_turn as the caller knows it: STALE_TURN if it is another one, on arrival or at admission.
+  std::optional<int64_t> expected_turn;
   absl::Time deadline = absl::InfiniteFuture();
 };
 
@@ -51,7 +53,7 @@ struct TurnQueued {
 
 struct TurnStarted {
   std::string session_id;
-  int64_t turn = 0;           // number of the turn in its session, from 1
+  int64_t turn = 0;           // number of the turn in its session, from 1; never used twice
   int64_t prompt_tokens = 0;  // tokens this turn feeds before its first sampled one
   SessionMemory memory;       // before the prompt is fed
 };

@@ -91,6 +91,7 @@ class TurnLoop {
   bool ReapDeletedSessions(absl::Time now);
   absl::Status WhyEnd(const ActiveTurn& turn, absl::Time now) const;
   absl::Status WhyEnd(const SubmittedTurn& turn, const LiveSession* session, absl::Time now) const;
+  static absl::Status CheckExpectedTurn(const TurnSpec& spec, const LiveSession& session);
   void AnnounceDrain(absl::Time now);
   bool AnswerDrained();
 

@@ -94,7 +94,13 @@ absl::Status TurnLoop::WhyEnd(const SubmittedTurn& turn, const LiveSession* sess
   if (turn.ticket->cancelled()) return absl::CancelledError("the turn was cancelled");
   if (turn.spec.deadline <= now) return absl::DeadlineExceededError("the turn's deadline has passed");
   if (draining_) return ShuttingDown();
-  return absl::OkStatus();
+  return session == nullptr ? absl::OkStatus() : CheckExpectedTurn(turn.spec, *session);
+}
+
+absl::Status TurnLoop::CheckExpectedTurn(const TurnSpec& spec, const LiveSession& session) {
+  if (spec.expected_turn.value_or(session.last_turn) == session.last_turn) return absl::OkStatus();
+  return MakeError(ErrorReason::kStaleTurn, absl::StrCat("expected_turn: the session's last turn is ",
+                                                         session.last_turn, ", not ", *spec.expected_turn));
 }
 
 bool TurnLoop::Admit() {
@@ -139,6 +145,7 @@ absl::StatusOr<LiveSession*> TurnLoop::SessionFor(SubmittedTurn& turn, absl::Tim
   if (session == nullptr || session->ephemeral) {
     return MakeError(ErrorReason::kSessionNotFound, "there is no such session; it may have expired or been deleted");
   }
+  if (absl::Status stale = CheckExpectedTurn(turn.spec, *session); !stale.ok()) return stale;
   if (turn.spec.reject_if_busy && session->busy()) {
     return MakeError(ErrorReason::kTurnInProgress, "another turn of this session is running or waiting");
   }

@@ -36,6 +36,7 @@ TEST(ChatRequestTest, UnsetFieldsGetTheDefaultsAndADrawnSeed) {
   EXPECT_EQ(chat->turn.sampling.seed, kSeed);
   EXPECT_EQ(chat->turn.max_tokens, 1024);
   EXPECT_FALSE(chat->turn.reject_if_busy);
+  EXPECT_EQ(chat->turn.expected_turn, std::nullopt);
   EXPECT_FALSE(chat->session.has_value());
 }
 
@@ -52,6 +53,7 @@ TEST(ChatRequestTest, SetFieldsWinEvenWhereTheyAreZero) {
   request.set_ignore_end_of_turn(true);
   request.add_stop("x");
   request.set_if_busy(v1::IF_BUSY_REJECT);
+  request.set_expected_turn(0);
   const absl::StatusOr<CheckedChat> chat = CheckChat(request, Rules(), kSeed);
   ASSERT_TRUE(chat.ok());
   const SamplingParams& sampling = chat->turn.sampling;
@@ -66,6 +68,7 @@ TEST(ChatRequestTest, SetFieldsWinEvenWhereTheyAreZero) {
   EXPECT_TRUE(chat->turn.ignore_end_of_turn);
   EXPECT_EQ(chat->turn.stop_strings, (std::vector<std::string>{"x"}));
   EXPECT_TRUE(chat->turn.reject_if_busy);
+  EXPECT_EQ(chat->turn.expected_turn, 0);
 }
 
 TEST(ChatRequestTest, EveryBadFieldIsNamedWithItsLimit) {

@@ -25,8 +25,12 @@ TEST(StatusMappingTest, EveryReasonHasItsCodeDomainAndName) {
       {ErrorReason::kTurnInProgress, grpc::StatusCode::FAILED_PRECONDITION, "TURN_IN_PROGRESS"},
       {ErrorReason::kNoFreeCache, grpc::StatusCode::RESOURCE_EXHAUSTED, "NO_FREE_CACHE"},
       {ErrorReason::kQueueFull, grpc::StatusCode::RESOURCE_EXHAUSTED, "QUEUE_FULL"},
+      {ErrorReason::kStaleTurn, grpc::StatusCode::ABORTED, "STALE_TURN"},
+      {ErrorReason::kRequestIdReused, grpc::StatusCode::ALREADY_EXISTS, "REQUEST_ID_REUSED"},
       {ErrorReason::kSlowReader, grpc::StatusCode::ABORTED, "SLOW_READER"},
       {ErrorReason::kNotSupported, grpc::StatusCode::UNIMPLEMENTED, "NOT_SUPPORTED"},
+      {ErrorReason::kBeyondHorizon, grpc::StatusCode::OUT_OF_RANGE, "BEYOND_HORIZON"},
+      {ErrorReason::kBeyondReplay, grpc::StatusCode::OUT_OF_RANGE, "BEYOND_REPLAY"},
       {ErrorReason::kShuttingDown, grpc::StatusCode::UNAVAILABLE, "SHUTTING_DOWN"},
       {ErrorReason::kModelFailure, grpc::StatusCode::INTERNAL, "MODEL_FAILURE"},
   };

@@ -56,6 +56,7 @@ TEST(ToProtoTest, EveryFieldOfASessionArrives) {
   session.route = "route";
   session.labels = {{"a", "b"}};
   session.turns = 5;
+  session.last_turn = 6;
   session.cache_bytes = 6;
   session.memory = Memory();
   const v1::Session message = ToProto(session);

@@ -117,7 +117,7 @@ TEST_F(ActiveTurnTest, AfterAnUndoneFirstTurnTheNextIsTheFirst) {
   EXPECT_TRUE(absl::IsCancelled(undone.result().status));
   EXPECT_THAT(fed_, ElementsAre(kBos, 'f'));
   fed_.clear();
-  EXPECT_EQ(Run(turn, again).turn, 1);
+  EXPECT_EQ(Run(turn, again).turn, 2);
   EXPECT_THAT(fed_, ElementsAre(kBos, 'f', 'i', 'r', 's', 't'));
 }
 
@@ -239,7 +239,9 @@ TEST_F(ActiveTurnTest, IsUndoneIfItEndsBeforeItsFirstToken) {
   oracle.Undo(undone, 15);
   RecordingTurnSink again;
   const TurnSpec next = Turn(session, "again", 20);
-  EXPECT_EQ(Run(next, again).turn, 2);
+  EXPECT_EQ(Run(next, again).turn, 3) << "a number is not used twice";
+  EXPECT_EQ(GetSession(session)->turns, 2);
+  EXPECT_EQ(GetSession(session)->last_turn, 3);
   EXPECT_EQ(again.text(), oracle.Say(next).text);
 }
 

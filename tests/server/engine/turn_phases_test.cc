@@ -106,6 +106,39 @@ TEST_F(TurnPhasesTest, RefusesABusySessionOnlyToWhoAskedNotToWait) {
   EXPECT_TRUE(patient.result().status.ok());
 }
 
+TEST_F(TurnPhasesTest, RefusesATurnWhoseCallerHasNotSeenTheLastOne) {
+  const std::string session = CreateSession();
+  TurnSpec spec = Turn(session, "a", 3);
+  spec.expected_turn = 0;
+  // Both know the same last turn: the one that comes second is told so, at the latest when it would be admitted.
+  RecordingTurnSink first, second;
+  Submit(spec, first);
+  Submit(spec, second);
+  RunUntilIdle();
+  EXPECT_TRUE(first.result().status.ok());
+  EXPECT_EQ(ReasonOf(second.result().status), ErrorReason::kStaleTurn);
+  EXPECT_EQ(second.result().turn, 0);
+  EXPECT_EQ(ReasonOf(Refusal(spec)), ErrorReason::kStaleTurn);
+  spec.expected_turn = 1;
+  RecordingTurnSink third;
+  EXPECT_EQ(Run(spec, third).turn, 2);
+}
+
+TEST_F(TurnPhasesTest, TwoCallersWhoWaitForTheSameTurnDoNotBothGetTheNext) {
+  const std::string session = CreateSession();
+  RecordingTurnSink running, one_tab, other_tab;
+  Submit(Turn(session, "a", 3), running);
+  RunOnce();
+  TurnSpec spec = Turn(session, "b", 3);
+  spec.expected_turn = 1;
+  Submit(spec, one_tab);
+  Submit(spec, other_tab);
+  RunUntilIdle();
+  EXPECT_EQ(one_tab.result().turn, 2);
+  EXPECT_EQ(ReasonOf(other_tab.result().status), ErrorReason::kStaleTurn);
+  EXPECT_THAT(other_tab.EventsOf<TurnQueued>(), SizeIs(2)) << "it waited";
+}
+
 TEST_F(TurnPhasesTest, TakesAMessageThatIsCancelledAndSentAgainAtOnce) {
   const std::string session = CreateSession();
   TurnSpec spec = Turn(session, "a", 3);
