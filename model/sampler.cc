@@ -1,51 +1,22 @@
 #include "model/sampler.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <functional>
 #include <limits>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "model/check.h"
 
 namespace perennial {
 namespace {
 
-// Tokens per block. The loops over a block have this constant length, so that compilers turn them into vector code.
-constexpr size_t kBlock = 64;
-constexpr size_t kLanes = 16;
+constexpr size_t kBlock = LogitBlocks::kBlock;
+constexpr float kNever = LogitBlocks::kNever;
+constexpr float kLargest = LogitBlocks::kLargest;
 
-constexpr float kNegativeInfinity = -std::numeric_limits<float>::infinity();
-constexpr float kLargest = std::numeric_limits<float>::max();
-
-// exp(-x) for x >= 0 (no NaN, no -0), to 2e-7 of its value; exactly 1 at 0, and 0 above 87. Ours instead of the C
-// library's: the same on every machine, and without branches, so that a loop over it becomes vector code.
-inline float ExpOfMinus(float x) {
-  // Comparisons as integers (the bits of floats that are not negative are in their order): those of floats may trap,
-  // and compilers turn them into branches.
-  const int32_t bits = std::bit_cast<int32_t>(x);
-  constexpr int32_t kMostBits = std::bit_cast<int32_t>(87.0f);
-  const float y = -std::bit_cast<float>(std::min(bits, kMostBits));
-  // Adding 1.5 * 2^23 rounds to an integer, which then stands in the low bits.
-  const float shifted = y * 1.44269504f + 12582912.0f;
-  const float n = shifted - 12582912.0f;
-  const float r = (y - n * 0.693359375f) + n * 2.12194440e-4f;  // ln 2 in two parts
-  float p = 1.9875691500e-4f;
-  p = p * r + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  p = p * r * r + r + 1.0f;
-  const float power = std::bit_cast<float>((std::bit_cast<int32_t>(shifted) - 0x4b400000 + 127) << 23);
-  const int32_t mask = -static_cast<int32_t>(bits <= kMostBits);
-  return std::bit_cast<float>(std::bit_cast<int32_t>(p * power) & mask);
-}
-
-// Order of preference, without ties: the higher logit, then the lower id.
+// Orders of preference, without ties: the higher logit, then the lower id …
 struct Better {
   template <typename Candidate>
   bool operator()(const Candidate& a, const Candidate& b) const {
@@ -53,10 +24,22 @@ struct Better {
   }
 };
 
+// … or the logit nearer to `mean`, then the lower id.
+struct Nearer {
+  float mean;
+
+  template <typename Candidate>
+  bool operator()(const Candidate& a, const Candidate& b) const {
+    const float distance_a = std::fabs(a.logit - mean);
+    const float distance_b = std::fabs(b.logit - mean);
+    return distance_a != distance_b ? distance_a < distance_b : a.token < b.token;
+  }
+};
+
 // The least preferred of the smallest set of most preferred candidates with at least `mass`, in expected linear time
 // (quickselect by weight). Permutes `candidates`. REQUIRES: not empty.
-template <typename Candidate>
-Candidate SelectByMass(std::vector<Candidate>& candidates, double mass) {
+template <typename Candidate, typename Order>
+Candidate SelectByMass(std::vector<Candidate>& candidates, double mass, Order better) {
   size_t begin = 0;
   size_t end = candidates.size();
   while (end - begin > 1) {
@@ -64,15 +47,15 @@ Candidate SelectByMass(std::vector<Candidate>& candidates, double mass) {
     Candidate* const first = &candidates[begin];
     Candidate* const middle = &candidates[begin + (end - begin) / 2];
     Candidate* const last = &candidates[end - 1];
-    if (Better()(*middle, *first)) std::swap(*middle, *first);
-    if (Better()(*last, *first)) std::swap(*last, *first);
-    if (Better()(*last, *middle)) std::swap(*last, *middle);
+    if (better(*middle, *first)) std::swap(*middle, *first);
+    if (better(*last, *first)) std::swap(*last, *first);
+    if (better(*last, *middle)) std::swap(*last, *middle);
     const Candidate pivot = *middle;
     // [begin, split): better than the pivot. Their mass decides where the edge lies.
     size_t split = begin;
     double better_mass = 0.0;
     for (size_t i = begin; i < end; ++i) {
-      if (!Better()(candidates[i], pivot)) continue;
+      if (!better(candidates[i], pivot)) continue;
       better_mass += candidates[i].weight;
       std::swap(candidates[i], candidates[split++]);
     }
@@ -92,32 +75,7 @@ Candidate SelectByMass(std::vector<Candidate>& candidates, double mass) {
   return candidates[begin];
 }
 
-absl::Status OutOfRange(const char* field, double value, const char* range) {
-  return absl::InvalidArgumentError(absl::StrCat("sampling.", field, ": ", value, " is not in ", range));
-}
-
 }  // namespace
-
-absl::Status ValidateSamplingParams(const SamplingParams& params) {
-  // Written so that NaN fails every test.
-  if (!(params.temperature >= 0.0f && params.temperature <= 10.0f)) {
-    return OutOfRange("temperature", params.temperature, "[0, 10]");
-  }
-  if (params.top_k < 0) {
-    return absl::InvalidArgumentError(absl::StrCat("sampling.top_k: ", params.top_k, " is less than 0"));
-  }
-  if (!(params.top_p > 0.0f && params.top_p <= 1.0f)) {
-    return OutOfRange("top_p", params.top_p, "(0, 1]");
-  }
-  if (!(params.min_p >= 0.0f && params.min_p <= 1.0f)) return OutOfRange("min_p", params.min_p, "[0, 1]");
-  if (!(params.repetition_penalty > 0.0f && params.repetition_penalty <= 10.0f)) {
-    return OutOfRange("repetition_penalty", params.repetition_penalty, "(0, 10]");
-  }
-  if (params.repetition_window < 0 || params.repetition_window > 4096) {
-    return OutOfRange("repetition_window", params.repetition_window, "[0, 4096]");
-  }
-  return absl::OkStatus();
-}
 
 Sampler::Sampler(const SamplingParams& params)
     : params_(params),
@@ -127,14 +85,13 @@ Sampler::Sampler(const SamplingParams& params)
   PERENNIAL_CHECK(ValidateSamplingParams(params).ok());
 }
 
-TokenId Sampler::Sample(absl::Span<const float> logits, absl::Span<const TokenId> recent,
-                        absl::Span<const TokenId> banned) {
-  Prepare(logits, recent, banned);
-  if (highest_ == kNegativeInfinity) return kNoToken;
-  if (params_.temperature == 0.0f) return Highest();
+TokenId Sampler::Sample(const SamplingInput& input) {
+  Prepare(input);
+  if (logits_.highest() == kNever) return kNoToken;
+  if (params_.temperature == 0.0f) return logits_.Highest();
   const double fraction = NextFraction();
   if (KeepsAll()) {
-    WeighAll();
+    total_mass_ = logits_.Weigh(inverse_temperature_, block_mass_);
     return DrawFromAll(fraction);
   }
   Narrow();
@@ -147,13 +104,12 @@ TokenId Sampler::Sample(absl::Span<const float> logits, absl::Span<const TokenId
   return candidates_.back().token;
 }
 
-std::vector<Sampler::Choice> Sampler::Distribution(absl::Span<const float> logits, absl::Span<const TokenId> recent,
-                                                   absl::Span<const TokenId> banned) {
-  Prepare(logits, recent, banned);
-  if (highest_ == kNegativeInfinity) return {};
-  if (params_.temperature == 0.0f) return {{Highest(), 1.0}};
+std::vector<Sampler::Choice> Sampler::Distribution(const SamplingInput& input) {
+  Prepare(input);
+  if (logits_.highest() == kNever) return {};
+  if (params_.temperature == 0.0f) return {{logits_.Highest(), 1.0}};
   if (KeepsAll()) {
-    WeighAll();
+    total_mass_ = logits_.Weigh(inverse_temperature_, block_mass_);
     Gather(-kLargest);
   } else {
     Narrow();
@@ -166,78 +122,47 @@ std::vector<Sampler::Choice> Sampler::Distribution(absl::Span<const float> logit
   return choices;
 }
 
-void Sampler::Prepare(absl::Span<const float> logits, absl::Span<const TokenId> recent,
-                      absl::Span<const TokenId> banned) {
-  const size_t num_blocks = (logits.size() + kBlock - 1) / kBlock;
-  logits_.resize(num_blocks * kBlock);
-  for (size_t i = 0; i < logits.size(); ++i) {
-    const float finite = std::min(logits[i], kLargest);
-    logits_[i] = finite == finite ? finite : kNegativeInfinity;  // NaN is not equal to itself
+Logprobs Sampler::LogprobsOf(TokenId chosen, int32_t top) {
+  const float highest = logits_.highest();
+  const double log_mass = std::log(logits_.Weigh(1.0f, block_mass_));
+  const auto logprob = [&](float logit) { return static_cast<float>(double{logit} - highest - log_mass); };
+  Logprobs logprobs;
+  logprobs.chosen = {chosen, logprob(logits_.Get(chosen))};
+  if (top <= 0) return logprobs;
+  const size_t count = static_cast<size_t>(top);
+  Gather(LowestOfBest(count));
+  const auto end = candidates_.begin() + static_cast<std::ptrdiff_t>(std::min(count, candidates_.size()));
+  std::partial_sort(candidates_.begin(), end, candidates_.end(), Better());
+  for (auto candidate = candidates_.begin(); candidate != end; ++candidate) {
+    logprobs.top.push_back({candidate->token, logprob(candidate->logit)});
   }
-  std::fill(logits_.begin() + static_cast<std::ptrdiff_t>(logits.size()), logits_.end(), kNegativeInfinity);
-
-  if (params_.repetition_penalty != 1.0f) {
-    const size_t window = static_cast<size_t>(params_.repetition_window);
-    if (recent.size() > window) recent.remove_prefix(recent.size() - window);
-    for (TokenId token : recent) {
-      if (token < 0 || static_cast<size_t>(token) >= logits.size()) continue;
-      // From the given logit: a token that occurs twice is penalised once.
-      const float logit = std::min(logits[static_cast<size_t>(token)], kLargest);
-      if (!(logit > kNegativeInfinity)) continue;
-      const float penalised = logit > 0.0f ? logit / params_.repetition_penalty : logit * params_.repetition_penalty;
-      logits_[static_cast<size_t>(token)] = std::clamp(penalised, -kLargest, kLargest);
-    }
-  }
-  for (TokenId token : banned) {
-    if (token >= 0 && static_cast<size_t>(token) < logits.size()) {
-      logits_[static_cast<size_t>(token)] = kNegativeInfinity;
-    }
-  }
-
-  block_highest_.resize(num_blocks);
-  highest_ = kNegativeInfinity;
-  for (size_t block = 0; block < num_blocks; ++block) {
-    const float* const values = logits_.data() + block * kBlock;
-    float lanes[kLanes];
-    std::copy_n(values, kLanes, lanes);
-    for (size_t i = kLanes; i < kBlock; i += kLanes) {
-      for (size_t lane = 0; lane < kLanes; ++lane) lanes[lane] = std::max(lanes[lane], values[i + lane]);
-    }
-    block_highest_[block] = *std::max_element(lanes, lanes + kLanes);
-    highest_ = std::max(highest_, block_highest_[block]);
-  }
+  return logprobs;
 }
 
-TokenId Sampler::Highest() const {
-  size_t block = 0;
-  while (block_highest_[block] != highest_) ++block;
-  size_t token = block * kBlock;
-  while (logits_[token] != highest_) ++token;
-  return static_cast<TokenId>(token);
+void Sampler::Prepare(const SamplingInput& input) {
+  logits_.Assign(input.logits);
+  penalties_.Apply(params_, input.recent, input.breakers, logits_);
+  if (!input.allowed.empty()) logits_.KeepOnly(input.allowed);
+  for (TokenId token : input.banned) {
+    if (logits_.Has(token)) logits_.Set(token, kNever);
+  }
+  logits_.Refresh();
 }
+
+bool Sampler::HasTopK() const { return params_.top_k > 0 && static_cast<size_t>(params_.top_k) < logits_.size(); }
 
 bool Sampler::KeepsAll() const {
-  return params_.top_p == 1.0f && params_.min_p == 0.0f &&
-         (params_.top_k == 0 || static_cast<size_t>(params_.top_k) >= logits_.size());
+  return params_.top_p == 1.0f && params_.min_p == 0.0f && params_.typical_p == 1.0f && !HasTopK();
 }
 
-void Sampler::WeighAll() {
-  weights_.resize(logits_.size());
-  block_mass_.resize(block_highest_.size());
-  total_mass_ = 0.0;
-  for (size_t block = 0; block < block_mass_.size(); ++block) {
-    const float* const logits = logits_.data() + block * kBlock;
-    float* const weights = weights_.data() + block * kBlock;
-    for (size_t i = 0; i < kBlock; ++i) weights[i] = ExpOfMinus((highest_ - logits[i]) * inverse_temperature_);
-    float lanes[kLanes] = {};
-    for (size_t i = 0; i < kBlock; i += kLanes) {
-      for (size_t lane = 0; lane < kLanes; ++lane) lanes[lane] += weights[i + lane];
-    }
-    double mass = 0.0;
-    for (float lane : lanes) mass += lane;
-    block_mass_[block] = mass;
-    total_mass_ += mass;
-  }
+// A logit that the `count` most likely tokens have at least.
+float Sampler::LowestOfBest(size_t count) {
+  if (count > logits_.num_blocks()) return -kLargest;
+  // `count` blocks hold a token of at least this logit each, so the best tokens are no worse.
+  block_scratch_ = logits_.highest_of_blocks();
+  const auto edge = block_scratch_.begin() + static_cast<std::ptrdiff_t>(count - 1);
+  std::nth_element(block_scratch_.begin(), edge, block_scratch_.end(), std::greater<float>());
+  return *edge;
 }
 
 // Fills candidates_ with all tokens of at least the logit `lowest`, in the order of ids.
@@ -245,56 +170,102 @@ void Sampler::Gather(float lowest) {
   candidates_.clear();
   // A banned token is never kept, however many are asked for.
   lowest = std::max(lowest, -kLargest);
-  for (size_t block = 0; block < block_highest_.size(); ++block) {
-    if (block_highest_[block] < lowest) continue;
+  const std::vector<float>& highest_of_blocks = logits_.highest_of_blocks();
+  const float* const logits = logits_.data();
+  for (size_t block = 0; block < highest_of_blocks.size(); ++block) {
+    if (highest_of_blocks[block] < lowest) continue;
     for (size_t i = block * kBlock; i < (block + 1) * kBlock; ++i) {
-      if (logits_[i] < lowest) continue;
-      const float weight = ExpOfMinus((highest_ - logits_[i]) * inverse_temperature_);
-      candidates_.push_back({logits_[i], weight, static_cast<TokenId>(i)});
+      if (logits[i] < lowest) continue;
+      const float weight = ExpOfMinus((logits_.highest() - logits[i]) * inverse_temperature_);
+      candidates_.push_back({logits[i], weight, static_cast<TokenId>(i)});
     }
   }
 }
 
 // Like Gather, by the logarithm of the weight, and a little more than that because of rounding.
 void Sampler::GatherWeights(float log_weight) {
-  const float lowest = highest_ + (log_weight - 0.01f) / inverse_temperature_;
-  Gather(std::nextafter(lowest, kNegativeInfinity));
+  const float lowest = logits_.highest() + (log_weight - 0.01f) / inverse_temperature_;
+  Gather(std::nextafter(lowest, kNever));
+}
+
+template <typename Order>
+void Sampler::KeepBest(size_t count, Order better) {
+  if (candidates_.size() <= count) return;
+  selection_ = candidates_;
+  const auto last = selection_.begin() + static_cast<std::ptrdiff_t>(count - 1);
+  std::nth_element(selection_.begin(), last, selection_.end(), better);
+  const Candidate edge = *last;
+  std::erase_if(candidates_, [&](const Candidate& candidate) { return better(edge, candidate); });
+}
+
+template <typename Order>
+void Sampler::KeepMass(double mass, Order better) {
+  selection_ = candidates_;
+  const Candidate edge = SelectByMass(selection_, mass, better);
+  std::erase_if(candidates_, [&](const Candidate& candidate) { return better(edge, candidate); });
+}
+
+void Sampler::SumWeights() {
+  total_mass_ = 0.0;
+  for (const Candidate& candidate : candidates_) total_mass_ += candidate.weight;
 }
 
 void Sampler::KeepTopK() {
-  const size_t k = static_cast<size_t>(params_.top_k);
-  float lowest = -kLargest;
-  if (k <= block_highest_.size()) {
-    // k blocks hold a token of at least this logit each, so the k best tokens are no worse.
-    block_scratch_ = block_highest_;
-    const auto kth = block_scratch_.begin() + static_cast<std::ptrdiff_t>(k - 1);
-    std::nth_element(block_scratch_.begin(), kth, block_scratch_.end(), std::greater<float>());
-    lowest = *kth;
+  Gather(LowestOfBest(static_cast<size_t>(params_.top_k)));
+  KeepBest(static_cast<size_t>(params_.top_k), Better());
+  SumWeights();
+}
+
+// A token's information is -log p = (mean logit - logit) / temperature + the expected information: the tokens whose
+// information is nearest to the expected one are those whose logits are nearest to the mean logit.
+void Sampler::KeepTypical() {
+  double mean = 0.0;  // below the highest
+  for (const Candidate& candidate : candidates_) {
+    if (candidate.weight > 0.0f) mean += candidate.weight * (double{logits_.highest()} - candidate.logit);
   }
-  Gather(lowest);
-  if (candidates_.size() <= k) return;
-  selection_ = candidates_;
-  const auto kth = selection_.begin() + static_cast<std::ptrdiff_t>(k - 1);
-  std::nth_element(selection_.begin(), kth, selection_.end(), Better());
-  const Candidate edge = *kth;
-  std::erase_if(candidates_, [&edge](const Candidate& candidate) { return Better()(edge, candidate); });
+  mean = logits_.highest() - mean / total_mass_;
+  KeepMass(double{params_.typical_p} * total_mass_, Nearer{static_cast<float>(mean)});
+  SumWeights();
+}
+
+void Sampler::KeepTypicalOfAll() {
+  total_mass_ = 0.0;
+  const double information = logits_.WeighInformation(inverse_temperature_, total_mass_) / total_mass_;
+  const double mass = double{params_.typical_p} * total_mass_;
+  const Nearer nearer{static_cast<float>(logits_.highest() - information / inverse_temperature_)};
+  // Where the tokens that are at most `distance` below the mean have the mass, none further away from it is needed (the
+  // most likely token is the furthest above it).
+  for (double distance = std::max(information, 1.0);; distance *= 2.0) {
+    GatherWeights(static_cast<float>(-information - distance));
+    SumWeights();
+    if (total_mass_ >= mass || distance > 87.0) break;
+  }
+  KeepMass(mass, nearer);
+  SumWeights();
 }
 
 void Sampler::KeepTopP() {
-  selection_ = candidates_;
-  const Candidate edge = SelectByMass(selection_, static_cast<double>(params_.top_p) * total_mass_);
-  std::erase_if(candidates_, [&edge](const Candidate& candidate) { return Better()(edge, candidate); });
+  KeepMass(static_cast<double>(params_.top_p) * total_mass_, Better());
+  SumWeights();
 }
 
-// Fills candidates_ with what top-k, top-p and min-p leave, and total_mass_ with their sum.
+void Sampler::KeepMinP() {
+  float most = 0.0f;  // not always 1: the most likely token may be atypical
+  for (const Candidate& candidate : candidates_) most = std::max(most, candidate.weight);
+  std::erase_if(candidates_, [&](const Candidate& candidate) { return candidate.weight < params_.min_p * most; });
+  SumWeights();
+}
+
+// Fills candidates_ with what top-k, typical-p, top-p and min-p leave, and total_mass_ with their sum. The first of
+// them that is on looks at all tokens, the others at what it left.
 void Sampler::Narrow() {
-  const bool has_top_k = params_.top_k > 0 && static_cast<size_t>(params_.top_k) < logits_.size();
-  if (has_top_k) {
+  if (HasTopK()) {
     KeepTopK();
-    total_mass_ = 0.0;
-    for (const Candidate& candidate : candidates_) total_mass_ += candidate.weight;
+    if (params_.typical_p < 1.0f) KeepTypical();
+  } else if (params_.typical_p < 1.0f) {
+    KeepTypicalOfAll();
   } else if (params_.top_p < 1.0f) {
-    WeighAll();
+    total_mass_ = logits_.Weigh(inverse_temperature_, block_mass_);
     // All tokens of a weight below this share less than 1 - top_p of the mass: none of them can be kept.
     const double negligible = (1.0 - params_.top_p) * total_mass_ / static_cast<double>(logits_.size());
     GatherWeights(static_cast<float>(std::log(negligible)));
@@ -302,12 +273,8 @@ void Sampler::Narrow() {
     GatherWeights(std::log(params_.min_p));
   }
   if (params_.top_p < 1.0f) KeepTopP();
-  if (params_.min_p > 0.0f) {
-    // The highest weight is 1.
-    std::erase_if(candidates_, [this](const Candidate& candidate) { return candidate.weight < params_.min_p; });
-  }
-  total_mass_ = 0.0;
-  for (const Candidate& candidate : candidates_) total_mass_ += candidate.weight;
+  if (params_.min_p > 0.0f) KeepMinP();
+  SumWeights();
 }
 
 TokenId Sampler::DrawFromAll(double fraction) const {
@@ -324,9 +291,10 @@ TokenId Sampler::DrawFromAll(double fraction) const {
   // Where rounding leaves the sums short of the target it is the last token of any weight.
   size_t token = chosen * kBlock;
   for (size_t i = chosen * kBlock; i < (chosen + 1) * kBlock; ++i) {
-    if (weights_[i] == 0.0f) continue;
+    const float weight = ExpOfMinus((logits_.highest() - logits_.data()[i]) * inverse_temperature_);
+    if (weight == 0.0f) continue;
     token = i;
-    chosen_sum += weights_[i];
+    chosen_sum += weight;
     if (chosen_sum > target) break;
   }
   return static_cast<TokenId>(token);

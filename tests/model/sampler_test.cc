@@ -19,9 +19,7 @@ namespace perennial {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using ::testing::StartsWith;
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
@@ -318,43 +316,72 @@ TEST(SamplerTest, DrawsFollowTheDistribution) {
   }
 }
 
+TEST(SamplerTest, OnlyAllowedTokensArePicked) {
+  std::vector<float> logits(100, 1.0f);
+  logits[70] = 9.0f;
+  logits[40] = 8.0f;
+  // Tokens 3, 40 and 69; nothing is said about those from 96 on, so they are not allowed.
+  const std::vector<uint32_t> allowed = {1u << 3, 1u << 8, 1u << 5};
+  const SamplingInput input = {.logits = logits, .recent = {}, .banned = {}, .allowed = allowed, .breakers = {}};
+  EXPECT_EQ(Sampler(Greedy()).Sample(input), 40);
+  EXPECT_THAT(TokensOf(Sampler(Plain()).Distribution(input)), ElementsAre(3, 40, 69));
+  const std::vector<TokenId> banned = {40};
+  const SamplingInput both = {.logits = logits, .recent = {}, .banned = banned, .allowed = allowed, .breakers = {}};
+  EXPECT_THAT(TokensOf(Sampler(Plain()).Distribution(both)), ElementsAre(3, 69));
+}
+
+TEST(SamplerTest, PicksNothingWhereNothingIsAllowed) {
+  const std::vector<float> logits(100, 1.0f);
+  const std::vector<uint32_t> allowed = {0, 0, 0, 0};
+  const SamplingInput input = {.logits = logits, .recent = {}, .banned = {}, .allowed = allowed, .breakers = {}};
+  for (const SamplingParams& params : {Greedy(), Plain()}) EXPECT_EQ(Sampler(params).Sample(input), kNoToken);
+}
+
+TEST(SamplerTest, LogprobsAreOfAllTokensBeforeTemperature) {
+  for (float temperature : {0.0f, 0.25f, 4.0f}) {
+    SamplingParams params = Plain();
+    params.temperature = temperature;
+    params.top_k = 2;
+    Sampler sampler(params);
+    const std::vector<float> logits = {1.0f, 3.0f, kNaN, 2.0f, 3.0f, 0.0f};
+    const std::vector<TokenId> banned = {3};
+    const TokenId chosen = sampler.Sample(logits, {}, banned);
+    const Logprobs logprobs = sampler.LogprobsOf(chosen, 3);
+    const double log_mass = std::log(std::exp(1.0) + 2 * std::exp(3.0) + 1.0);
+    EXPECT_EQ(logprobs.chosen.token, chosen);
+    EXPECT_NEAR(logprobs.chosen.logprob, 3.0 - log_mass, 1e-6);
+    ASSERT_EQ(logprobs.top.size(), 3u);
+    EXPECT_EQ(logprobs.top[0].token, 1);  // of equals the lowest id
+    EXPECT_EQ(logprobs.top[1].token, 4);
+    EXPECT_EQ(logprobs.top[2].token, 0);
+    EXPECT_NEAR(logprobs.top[2].logprob, 1.0 - log_mass, 1e-6);
+  }
+}
+
+TEST(SamplerTest, TopLogprobsAreAsManyAsThereAre) {
+  Sampler sampler(Plain());
+  const TokenId chosen = sampler.Sample({1.0f, -kInfinity, 1.0f}, {});
+  EXPECT_EQ(sampler.LogprobsOf(chosen, 20).top.size(), 2u);
+  EXPECT_TRUE(sampler.LogprobsOf(chosen, 0).top.empty());
+}
+
+// A typical token is one of middling likelihood where the most likely ones are too likely.
+TEST(SamplerTest, TypicalPMayDropTheMostLikelyToken) {
+  SamplingParams params = Plain();
+  params.typical_p = 0.2f;
+  std::vector<float> logits(1000, 0.0f);
+  logits[5] = 6.0f;  // 0.29 of the mass, information 1.2; the others 7.2; expected 5.5
+  const std::vector<TokenId> kept = Kept(params, logits);
+  EXPECT_THAT(kept, testing::Not(testing::Contains(5)));
+  EXPECT_EQ(kept.size(), 281u);
+}
+
 TEST(SamplerTest, LogitsOfTheLastCallLeaveNoTrace) {
   SamplingParams params = Plain();
   params.top_p = 0.9f;
   Sampler sampler(params);
   sampler.Distribution(SomeLogits(5000, 1), {});
   EXPECT_EQ(TokensOf(sampler.Distribution(SomeLogits(70, 2), {})), Kept(params, SomeLogits(70, 2)));
-}
-
-TEST(SamplingParamsTest, AcceptsTheEdgesOfEveryRange) {
-  EXPECT_TRUE(ValidateSamplingParams({}).ok());
-  EXPECT_TRUE(ValidateSamplingParams({10.0f, 0, 1.0f, 1.0f, 10.0f, 4096, ~uint64_t{0}}).ok());
-  EXPECT_TRUE(ValidateSamplingParams({0.0f, 1 << 30, 1e-9f, 0.0f, 1e-9f, 0, 0}).ok());
-}
-
-TEST(SamplingParamsTest, NamesTheFieldTheValueAndTheLimit) {
-  const auto message = [](void (*change)(SamplingParams&)) {
-    SamplingParams params;
-    change(params);
-    const absl::Status status = ValidateSamplingParams(params);
-    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-    return std::string(status.message());
-  };
-  EXPECT_EQ(message([](SamplingParams& p) { p.temperature = 10.5f; }), "sampling.temperature: 10.5 is not in [0, 10]");
-  EXPECT_THAT(message([](SamplingParams& p) { p.temperature = -0.5f; }), HasSubstr(": -0.5 is not in"));
-  EXPECT_THAT(message([](SamplingParams& p) { p.temperature = kNaN; }), HasSubstr("sampling.temperature: nan is "));
-  EXPECT_THAT(message([](SamplingParams& p) { p.top_k = -1; }), StartsWith("sampling.top_k: -1 is "));
-  EXPECT_THAT(message([](SamplingParams& p) { p.top_p = 0.0f; }), StartsWith("sampling.top_p: 0 is "));
-  EXPECT_THAT(message([](SamplingParams& p) { p.top_p = 1.5f; }), StartsWith("sampling.top_p: 1.5 is not in (0, 1]"));
-  EXPECT_THAT(message([](SamplingParams& p) { p.top_p = kNaN; }), StartsWith("sampling.top_p: nan is "));
-  EXPECT_THAT(message([](SamplingParams& p) { p.min_p = -0.1f; }), StartsWith("sampling.min_p: -0.1 is "));
-  EXPECT_THAT(message([](SamplingParams& p) { p.min_p = kNaN; }), StartsWith("sampling.min_p: nan is "));
-  EXPECT_THAT(message([](SamplingParams& p) { p.repetition_penalty = 0.0f; }),
-              StartsWith("sampling.repetition_penalty: 0 is "));
-  EXPECT_THAT(message([](SamplingParams& p) { p.repetition_penalty = kNaN; }),
-              StartsWith("sampling.repetition_penalty: nan is "));
-  EXPECT_THAT(message([](SamplingParams& p) { p.repetition_window = 4097; }),
-              StartsWith("sampling.repetition_window: 4097 is "));
 }
 
 }  // namespace
