@@ -1,13 +1,13 @@
 #include "client/cancel_token.h"
 
-#include <grpcpp/client_context.h>
+#include <utility>
 
 namespace perennial {
 
 void CancelToken::Cancel() {
   absl::MutexLock lock(&mutex_);
   cancelled_ = true;
-  if (call_ != nullptr) call_->TryCancel();
+  if (on_cancel_) on_cancel_();
 }
 
 bool CancelToken::cancelled() const {
@@ -15,18 +15,22 @@ bool CancelToken::cancelled() const {
   return cancelled_;
 }
 
-CancelToken::Binding::Binding(CancelToken* token, grpc::ClientContext* call) : token_(token) {
+bool CancelToken::WaitFor(absl::Duration duration) const {
+  absl::MutexLock lock(&mutex_);
+  return mutex_.AwaitWithTimeout(absl::Condition(&cancelled_), duration);
+}
+
+CancelToken::Binding::Binding(CancelToken* token, std::function<void()> on_cancel) : token_(token) {
   if (token_ == nullptr) return;
   absl::MutexLock lock(&token_->mutex_);
-  token_->call_ = call;
-  // gRPC remembers a cancellation that comes before the call has begun.
-  if (token_->cancelled_) call->TryCancel();
+  token_->on_cancel_ = std::move(on_cancel);
+  if (token_->cancelled_) token_->on_cancel_();
 }
 
 CancelToken::Binding::~Binding() {
   if (token_ == nullptr) return;
   absl::MutexLock lock(&token_->mutex_);
-  token_->call_ = nullptr;
+  token_->on_cancel_ = nullptr;
 }
 
 }  // namespace perennial

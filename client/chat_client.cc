@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <random>
 #include <utility>
 
@@ -14,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "client/error_text.h"
+#include "client/resilient_turn.h"
 #include "perennial/v1/chat_service.grpc.pb.h"
 
 namespace perennial {
@@ -22,15 +24,21 @@ namespace {
 constexpr char kRouteMetadata[] = "x-session-route";
 constexpr size_t kMaxRouteBytes = 64;
 
-// Only calls that change nothing are repeated: whether a lost CreateSession or Chat was run cannot be known.
+// Calls that change nothing, and calls that the server recognizes by their request_id. A turn is repeated by
+// ResilientTurn, and other calls never: whether they were run when their answer is lost cannot be known.
 constexpr char kServiceConfig[] = R"json({
   "methodConfig": [{
     "name": [
       {"service": "perennial.v1.ChatService", "method": "GetSession"},
       {"service": "perennial.v1.ChatService", "method": "ListSessions"},
+      {"service": "perennial.v1.ChatService", "method": "GetTranscript"},
       {"service": "perennial.v1.ChatService", "method": "GetModel"},
       {"service": "perennial.v1.ChatService", "method": "GetStats"},
-      {"service": "perennial.v1.ChatService", "method": "CountTokens"}
+      {"service": "perennial.v1.ChatService", "method": "CountTokens"},
+      {"service": "perennial.v1.ChatService", "method": "CreateSession"},
+      {"service": "perennial.v1.ChatService", "method": "ForkSession"},
+      {"service": "perennial.v1.ChatService", "method": "RewindSession"},
+      {"service": "perennial.v1.ChatService", "method": "AppendMessages"}
     ],
     "retryPolicy": {
       "maxAttempts": 4, "initialBackoff": "0.1s", "maxBackoff": "1s", "backoffMultiplier": 2,
@@ -71,6 +79,8 @@ std::shared_ptr<grpc::Channel> NewChannel(const ChatClientOptions& options) {
   arguments.SetServiceConfigJSON(kServiceConfig);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, Milliseconds(options.keepalive_interval));
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, Milliseconds(options.keepalive_timeout));
+  // A client that only listens sends nothing else: its pings need no data of its own between them.
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   // The smallest backoff is also the time that an attempt to connect may take. A person waits behind this channel: a
   // server that is back should be found within a second.
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200);
@@ -93,6 +103,8 @@ std::string RandomRoute() {
   return route;
 }
 
+std::string RandomRequestId() { return RandomRoute(); }
+
 struct ChatClient::Stub {
   std::unique_ptr<v1::ChatService::Stub> service;
 
@@ -101,14 +113,22 @@ struct ChatClient::Stub {
   absl::StatusOr<Response> Call(const ChatClientOptions& options,
                                 grpc::Status (v1::ChatService::Stub::*method)(grpc::ClientContext*, const Request&,
                                                                               Response*),
-                                const Request& request) {
+                                const Request& request, std::optional<absl::Duration> timeout = std::nullopt) {
     grpc::ClientContext call;
     call.AddMetadata(kRouteMetadata, options.route);
-    call.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(options.call_timeout));
+    call.set_deadline(std::chrono::system_clock::now() +
+                      absl::ToChronoMilliseconds(timeout.value_or(options.call_timeout)));
     Response response;
     const grpc::Status status = (service.get()->*method)(&call, request, &response);
     if (!status.ok()) return FromGrpcStatus(status);
     return response;
+  }
+
+  TurnOptions Turns(const ChatClientOptions& options) {
+    return {.service = *service,
+            .route = options.route,
+            .call_timeout = options.call_timeout,
+            .backoff = options.reconnect};
   }
 };
 
@@ -126,9 +146,10 @@ ChatClient::ChatClient(ChatClientOptions options, std::unique_ptr<Stub> stub)
 
 ChatClient::~ChatClient() = default;
 
-absl::StatusOr<v1::Session> ChatClient::CreateSession(v1::SessionConfig config) {
+absl::StatusOr<v1::Session> ChatClient::CreateSession(v1::SessionConfig config, const std::string& request_id) {
   if (config.route().empty()) config.set_route(options_.route);
   v1::CreateSessionRequest request;
+  request.set_request_id(request_id.empty() ? RandomRequestId() : request_id);
   *request.mutable_config() = std::move(config);
   auto response = stub_->Call(options_, &v1::ChatService::Stub::CreateSession, request);
   if (!response.ok()) return response.status();
@@ -186,35 +207,74 @@ absl::StatusOr<int64_t> ChatClient::CountTokens(const v1::CountTokensRequest& re
   return response->tokens();
 }
 
+absl::StatusOr<v1::Session> ChatClient::ForkSession(v1::ForkSessionRequest request) {
+  if (request.request_id().empty()) request.set_request_id(RandomRequestId());
+  auto response = stub_->Call(options_, &v1::ChatService::Stub::ForkSession, request);
+  if (!response.ok()) return response.status();
+  return std::move(*response->mutable_session());
+}
+
+absl::StatusOr<v1::Session> ChatClient::RewindSession(v1::RewindSessionRequest request) {
+  if (request.request_id().empty()) request.set_request_id(RandomRequestId());
+  auto response = stub_->Call(options_, &v1::ChatService::Stub::RewindSession, request);
+  if (!response.ok()) return response.status();
+  return std::move(*response->mutable_session());
+}
+
+absl::StatusOr<v1::Notes> ChatClient::SetNotes(const v1::SetNotesRequest& request) {
+  auto response = stub_->Call(options_, &v1::ChatService::Stub::SetNotes, request);
+  if (!response.ok()) return response.status();
+  return std::move(*response->mutable_notes());
+}
+
+absl::StatusOr<v1::Notes> ChatClient::PinTurn(const std::string& session_id, int64_t turn) {
+  v1::PinTurnRequest request;
+  request.set_session_id(session_id);
+  request.set_turn(turn);
+  auto response = stub_->Call(options_, &v1::ChatService::Stub::PinTurn, request);
+  if (!response.ok()) return response.status();
+  return std::move(*response->mutable_notes());
+}
+
+absl::StatusOr<std::vector<v1::TranscriptTurn>> ChatClient::GetTranscript(const std::string& session_id) {
+  v1::GetTranscriptRequest request;
+  request.set_session_id(session_id);
+  auto response = stub_->Call(options_, &v1::ChatService::Stub::GetTranscript, request);
+  if (!response.ok()) return response.status();
+  return std::vector<v1::TranscriptTurn>(response->turns().begin(), response->turns().end());
+}
+
+absl::StatusOr<v1::AppendMessagesResponse> ChatClient::AppendMessages(v1::AppendMessagesRequest request) {
+  if (request.request_id().empty()) request.set_request_id(RandomRequestId());
+  return stub_->Call(options_, &v1::ChatService::Stub::AppendMessages, request, options_.append_timeout);
+}
+
+absl::StatusOr<int32_t> ChatClient::CancelTurn(const v1::CancelTurnRequest& request) {
+  auto response = stub_->Call(options_, &v1::ChatService::Stub::CancelTurn, request);
+  if (!response.ok()) return response.status();
+  return response->cancelled_turns();
+}
+
 absl::StatusOr<v1::Finished> ChatClient::Chat(v1::ChatRequest request,
                                               absl::FunctionRef<void(const v1::TurnEvent&)> on_event,
-                                              CancelToken* cancel) {
+                                              CancelToken* cancel, ConnectionObserver* observer) {
   if (request.session_id().empty() && request.config().route().empty()) {
     request.mutable_config()->set_route(options_.route);
   }
-  grpc::ClientContext call;
-  call.AddMetadata(kRouteMetadata, options_.route);
-  const CancelToken::Binding binding(cancel, &call);
-  auto reader = stub_->service->Chat(&call, request);
-  v1::ChatResponse response;
-  v1::Finished finished;
-  bool has_finished = false;
-  while (reader->Read(&response)) {
-    on_event(response.event());
-    if (response.event().has_finished()) {
-      finished = response.event().finished();
-      has_finished = true;
-    }
+  if (options_.turns_survive && request.on_disconnect() == v1::ON_DISCONNECT_UNSPECIFIED) {
+    request.set_on_disconnect(v1::ON_DISCONNECT_CONTINUE);
   }
-  const grpc::Status status = reader->Finish();
-  if (status.error_code() == grpc::StatusCode::CANCELLED && (cancel == nullptr || !cancel->cancelled())) {
-    return FromGrpcStatus(grpc::Status(grpc::StatusCode::ABORTED,
-                                       absl::StrCat("the server cancelled the turn: ", status.error_message()),
-                                       status.error_details()));
+  if (request.request_id().empty() &&
+      (options_.turns_survive || request.on_disconnect() == v1::ON_DISCONNECT_CONTINUE)) {
+    request.set_request_id(RandomRequestId());
   }
-  if (!status.ok()) return FromGrpcStatus(status);
-  if (!has_finished) return absl::DataLossError("the server closed the stream without a finished event");
-  return finished;
+  return ResilientTurn(stub_->Turns(options_), on_event, cancel, observer).Chat(request);
+}
+
+absl::StatusOr<v1::Finished> ChatClient::Attach(const v1::AttachRequest& request,
+                                                absl::FunctionRef<void(const v1::TurnEvent&)> on_event,
+                                                CancelToken* cancel, ConnectionObserver* observer) {
+  return ResilientTurn(stub_->Turns(options_), on_event, cancel, observer).Attach(request);
 }
 
 }  // namespace perennial

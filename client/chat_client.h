@@ -20,7 +20,9 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "client/backoff.h"
 #include "client/cancel_token.h"
+#include "client/connection_observer.h"
 #include "perennial/v1/chat_service.pb.h"
 
 namespace perennial {
@@ -33,20 +35,31 @@ struct ChatClientOptions {
   // on with a session of another client behind such a proxy (Session.route).
   std::string route = "";
 
-  // How long a call other than Chat may take. A turn takes as long as it takes.
+  // How long a call other than Chat, Attach and AppendMessages may take. A turn takes as long as it takes.
   absl::Duration call_timeout = absl::Seconds(10);
+
+  // How long AppendMessages may take: the model reads the messages before it answers.
+  absl::Duration append_timeout = absl::Minutes(10);
 
   // How long one attempt to connect may take: a port that accepts and then says nothing is noticed after this.
   absl::Duration connect_timeout = absl::Seconds(5);
 
   // Pings on a connection that is silent during a call, to notice a dead network. Servers close connections that ping
-  // more often than they allow; gRPC's default is every 5 minutes.
-  absl::Duration keepalive_interval = absl::Minutes(5);
-  absl::Duration keepalive_timeout = absl::Seconds(20);
+  // more often than they allow; Perennial's allow every 20 seconds.
+  absl::Duration keepalive_interval = absl::Seconds(20);
+  absl::Duration keepalive_timeout = absl::Seconds(10);
+
+  // Every turn survives its connection: a Chat request without request_id gets a random one, and unless it says
+  // otherwise ON_DISCONNECT_CONTINUE.
+  bool turns_survive = false;
+
+  // When and for how long a turn that can be found again is looked for.
+  BackoffOptions reconnect;
 };
 
 // One connection to one server. Connects with the first call and again after a loss. Calls that change nothing
-// (Get…, List…, Count…) are tried again by gRPC for about a second when the server is UNAVAILABLE.
+// (Get…, List…, Count…) or that carry a request_id (CreateSession, ForkSession, RewindSession, AppendMessages: a random
+// one where the caller gives none) are tried again by gRPC for about a second when the server is UNAVAILABLE.
 //
 // Thread-safe: all methods may be called at the same time from different threads.
 class ChatClient {
@@ -59,7 +72,7 @@ class ChatClient {
   ChatClient& operator=(const ChatClient&) = delete;
 
   // A session that lasts until it is deleted or idle for too long. An empty config.route becomes this client's route.
-  absl::StatusOr<v1::Session> CreateSession(v1::SessionConfig config);
+  absl::StatusOr<v1::Session> CreateSession(v1::SessionConfig config, const std::string& request_id = "");
   absl::StatusOr<v1::Session> GetSession(const std::string& session_id);
 
   // All sessions in `state` (SESSION_STATE_UNSPECIFIED: in any), ordered by id, collected page by page.
@@ -75,11 +88,40 @@ class ChatClient {
   // Number of tokens.
   absl::StatusOr<int64_t> CountTokens(const v1::CountTokensRequest& request);
 
+  // ---- What a session keeps ----
+
+  absl::StatusOr<v1::Session> ForkSession(v1::ForkSessionRequest request);
+  absl::StatusOr<v1::Session> RewindSession(v1::RewindSessionRequest request);
+  absl::StatusOr<v1::Notes> SetNotes(const v1::SetNotesRequest& request);
+  absl::StatusOr<v1::Notes> PinTurn(const std::string& session_id, int64_t turn);
+  absl::StatusOr<std::vector<v1::TranscriptTurn>> GetTranscript(const std::string& session_id);
+  absl::StatusOr<v1::AppendMessagesResponse> AppendMessages(v1::AppendMessagesRequest request);
+
+  // ---- Turns ----
+
   // Runs one turn. Calls `on_event` on this thread for every event in order, `finished` included, and returns it.
-  // Blocks until the turn has ended; `cancel` (may be null, must outlive the call) ends it with CANCELLED. A request
-  // without session_id runs in a session that ends with the call; its route becomes this client's if empty.
+  // Blocks until the turn has ended. A request without session_id runs in a session that ends with the call; its route
+  // becomes this client's if empty.
+  //
+  // With a request_id (given, or made because of on_disconnect CONTINUE or turns_survive) the turn outlives its
+  // connection: when that breaks, the client finds it again (options.reconnect) and goes on with the first event that
+  // was not read, so that no character is lost or doubled. `observer` is told. What cannot be gone on with ends with
+  // the server's error, for example OUT_OF_RANGE (BEYOND_REPLAY), or with the last failure once patience is used up.
+  //
+  // `cancel` ends the turn. With a request_id by CancelTurn: the call then returns the turn's regular end
+  // (FINISH_REASON_CANCELLED); without one, when cancelled twice, or while no server can be reached: CANCELLED.
+  // `cancel` and `observer` may be null and must outlive the call.
   absl::StatusOr<v1::Finished> Chat(v1::ChatRequest request, absl::FunctionRef<void(const v1::TurnEvent&)> on_event,
-                                    CancelToken* cancel = nullptr);
+                                    CancelToken* cancel = nullptr, ConnectionObserver* observer = nullptr);
+
+  // Follows a turn to its end, likewise over broken connections; `state` comes first. `cancel` leaves with CANCELLED;
+  // the turn goes on.
+  absl::StatusOr<v1::Finished> Attach(const v1::AttachRequest& request,
+                                      absl::FunctionRef<void(const v1::TurnEvent&)> on_event,
+                                      CancelToken* cancel = nullptr, ConnectionObserver* observer = nullptr);
+
+  // Returns how many turns will end because of it.
+  absl::StatusOr<int32_t> CancelTurn(const v1::CancelTurnRequest& request);
 
   const std::string& server() const { return options_.server; }
   const std::string& route() const { return options_.route; }
@@ -94,8 +136,9 @@ class ChatClient {
   const std::unique_ptr<Stub> stub_;  // thread-safe by itself
 };
 
-// 22 random characters of [A-Za-z0-9].
+// 22 random characters of [A-Za-z0-9]: 131 bits.
 std::string RandomRoute();
+std::string RandomRequestId();
 
 }  // namespace perennial
 

@@ -65,6 +65,16 @@ std::string UnreachableText(const absl::Status& status, absl::string_view server
   return absl::StrCat("the connection to the server at ", server, " was lost (", cause, ")");
 }
 
+// What a person can do about it, where the server's own words do not say.
+absl::string_view Advice(absl::string_view reason) {
+  if (reason == "STALE_TURN") return "another client used the session in the meantime: look at it, then send again";
+  if (reason == "REQUEST_ID_REUSED") return "a request id stands for one request: give a new one";
+  if (reason == "BEYOND_HORIZON") return "what has left the window cannot be brought back";
+  if (reason == "BEYOND_REPLAY") return "the missed part of the reply is in the session, but can no longer be shown";
+  if (reason == "SLOW_READER") return "the output was not read fast enough; the session is still usable";
+  return "";
+}
+
 }  // namespace
 
 absl::Status FromGrpcStatus(const grpc::Status& status) {
@@ -120,6 +130,7 @@ std::string ErrorText(const absl::Status& status, absl::string_view server) {
   if (text.empty()) text = std::string(status.message());
   if (text.empty()) text = absl::StatusCodeToString(status.code());
   text = OneLine(text);
+  if (const absl::string_view advice = Advice(reason); !advice.empty()) absl::StrAppend(&text, "; ", advice);
   if (const auto delay = RetryDelay(status)) absl::StrAppend(&text, "; try again in ", absl::FormatDuration(*delay));
   if (!reason.empty()) absl::StrAppend(&text, " [", reason, "]");
   return text;

@@ -39,8 +39,8 @@ enum class ErrorClass {
 };
 ErrorClass ClassifyError(const absl::Status& status);
 
-// One line for a person, without a full stop: what happened, which field and limit, when to try again, and the reason
-// in brackets. `server` is the address that was called.
+// One line for a person, without a full stop: what happened, which field and limit, what to do, when to try again, and
+// the reason in brackets. `server` is the address that was called.
 //   "no server at 127.0.0.1:50051; start one with ./dev serve"
 //   "sampling.top_p: 1.5 is not in (0, 1] [INVALID_FIELD]"
 //   "no cache is free; try again in 2s [NO_FREE_CACHE]"

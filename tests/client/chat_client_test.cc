@@ -116,6 +116,72 @@ TEST_F(ChatClientTest, RepeatsCallsThatChangeNothingWhenUnavailable) {
   EXPECT_EQ(service().stats_calls(), 3);
 }
 
+TEST_F(ChatClientTest, RepeatsCallsWithARequestIdAndTheyAreDoneOnce) {
+  service().LoseAnswers(1);
+  const auto session = client_->CreateSession({});
+  ASSERT_TRUE(session.ok()) << session.status();
+  EXPECT_THAT(service().sessions(), SizeIs(1));
+
+  v1::AppendMessagesRequest append;
+  append.set_session_id(session->session_id());
+  append.add_messages()->set_text("My name is Ada.");
+  service().LoseAnswers(2);
+  const auto appended = client_->AppendMessages(append);
+  ASSERT_TRUE(appended.ok()) << appended.status();
+  EXPECT_EQ(appended->turn(), 1);
+  EXPECT_EQ(service().sessions()[0].last_turn(), 1);
+
+  v1::ForkSessionRequest fork;
+  fork.set_session_id(session->session_id());
+  service().LoseAnswers(1);
+  EXPECT_TRUE(client_->ForkSession(fork).ok());
+  EXPECT_THAT(service().sessions(), SizeIs(2));
+
+  v1::RewindSessionRequest rewind;
+  rewind.set_session_id(session->session_id());
+  service().LoseAnswers(1);
+  const auto rewound = client_->RewindSession(rewind);
+  ASSERT_TRUE(rewound.ok()) << rewound.status();
+  EXPECT_EQ(rewound->turns(), 0);
+  EXPECT_EQ(rewound->last_turn(), 1) << "numbers are not used twice";
+}
+
+TEST_F(ChatClientTest, ARequestIdOfTheCallersOwnIsKept) {
+  v1::SessionConfig config;
+  config.set_route("here");
+  const auto first = client_->CreateSession(config, "mine");
+  EXPECT_EQ(client_->CreateSession(config, "mine")->session_id(), first->session_id());
+  config.set_route("there");
+  EXPECT_EQ(ErrorReason(client_->CreateSession(config, "mine").status()), "REQUEST_ID_REUSED");
+}
+
+TEST_F(ChatClientTest, KeepsNotesPinsAndTranscripts) {
+  service().KeepTranscripts();
+  v1::SessionConfig config;
+  config.set_note_tokens(40);
+  const std::string id = client_->CreateSession(config)->session_id();
+  v1::ChatRequest chat;
+  chat.set_session_id(id);
+  chat.set_message("I am Ada.");
+  ASSERT_TRUE(client_->Chat(chat, [](const v1::TurnEvent&) {}).ok());
+
+  v1::SetNotesRequest notes;
+  notes.set_session_id(id);
+  notes.set_text("Ada, 36");
+  const auto set = client_->SetNotes(notes);
+  ASSERT_TRUE(set.ok()) << set.status();
+  EXPECT_EQ(set->tokens(), 7);
+  EXPECT_EQ(set->budget_tokens(), 40);
+  const auto pinned = client_->PinTurn(id, 1);
+  ASSERT_TRUE(pinned.ok()) << pinned.status();
+  EXPECT_THAT(pinned->pinned_turns(), ElementsAre(1));
+  EXPECT_EQ(ErrorReason(client_->PinTurn(id, 9).status()), "INVALID_FIELD");
+  const auto transcript = client_->GetTranscript(id);
+  ASSERT_TRUE(transcript.ok());
+  ASSERT_THAT(*transcript, SizeIs(1));
+  EXPECT_EQ((*transcript)[0].messages(1).text(), "echo: I am Ada.");
+}
+
 TEST_F(ChatClientTest, DoesNotRepeatOtherFailuresOrTurns) {
   service().FailStats(1, grpc::Status(grpc::StatusCode::INTERNAL, "broken"));
   EXPECT_EQ(client_->GetStats().status().code(), absl::StatusCode::kInternal);

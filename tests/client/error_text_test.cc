@@ -80,6 +80,24 @@ TEST(ErrorTextTest, SaysWhenToTryAgain) {
   EXPECT_EQ(RetryDelay(Unavailable("Connection refused")), std::nullopt);
 }
 
+TEST(ErrorTextTest, SaysWhatToDoWhereTheServersWordsDoNot) {
+  const auto text = [](grpc::StatusCode code, const std::string& message, const std::string& reason) {
+    return ErrorText(Sent(code, message, Reason(reason)), kServer);
+  };
+  EXPECT_EQ(text(grpc::StatusCode::ABORTED, "the last turn is 7, not 5", "STALE_TURN"),
+            "the last turn is 7, not 5; another client used the session in the meantime: look at it, then send again "
+            "[STALE_TURN]");
+  EXPECT_EQ(text(grpc::StatusCode::ALREADY_EXISTS, "request_id was used", "REQUEST_ID_REUSED"),
+            "request_id was used; a request id stands for one request: give a new one [REQUEST_ID_REUSED]");
+  EXPECT_EQ(text(grpc::StatusCode::OUT_OF_RANGE, "turn 3 is gone", "BEYOND_HORIZON"),
+            "turn 3 is gone; what has left the window cannot be brought back [BEYOND_HORIZON]");
+  EXPECT_EQ(text(grpc::StatusCode::OUT_OF_RANGE, "event 3 is gone", "BEYOND_REPLAY"),
+            "event 3 is gone; the missed part of the reply is in the session, but can no longer be shown "
+            "[BEYOND_REPLAY]");
+  EXPECT_EQ(text(grpc::StatusCode::ABORTED, "nothing was read for 30s", "SLOW_READER"),
+            "nothing was read for 30s; the output was not read fast enough; the session is still usable [SLOW_READER]");
+}
+
 TEST(ErrorTextTest, TellsAnAbsentServerFromAWrongOne) {
   EXPECT_EQ(ErrorText(Unavailable("Failed to connect to remote host: Connection refused"), kServer),
             "no server at 127.0.0.1:50051; start one with ./dev serve");

@@ -1,163 +1,43 @@
 #include "tests/client/fake_chat_service.h"
 
-#include <grpcpp/security/server_credentials.h>
-#include <grpcpp/server_builder.h>
-
-#include <chrono>
-#include <utility>
+#include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
-#include "google/rpc/error_details.pb.h"
-#include "google/rpc/status.pb.h"
 
 namespace perennial {
 namespace {
-
-grpc::Status SessionNotFound(const std::string& id) {
-  return PerennialError(grpc::StatusCode::NOT_FOUND, "SESSION_NOT_FOUND",
-                        absl::StrCat("session '", id, "' is unknown"));
-}
 
 FakeTurn Echo(const v1::ChatRequest& request) {
   return {.events = {StartedEvent(20), DeltaEvent("echo: "), DeltaEvent(request.message()), FinishedEvent()}};
 }
 
+grpc::Status RequestIdReused() {
+  return PerennialError(grpc::StatusCode::ALREADY_EXISTS, "REQUEST_ID_REUSED",
+                        "request_id: was used for another request");
+}
+
 }  // namespace
 
-v1::TurnEvent QueuedEvent(int32_t position) {
-  v1::TurnEvent event;
-  event.mutable_queued()->set_position(position);
-  return event;
-}
-
-v1::TurnEvent StartedEvent(int64_t prompt_tokens) {
-  v1::TurnEvent event;
-  event.set_turn(1);
-  event.mutable_started()->set_prompt_tokens(prompt_tokens);
-  return event;
-}
-
-v1::TurnEvent DeltaEvent(const std::string& text) {
-  v1::TurnEvent event;
-  event.set_turn(1);
-  event.mutable_delta()->set_text(text);
-  event.mutable_delta()->set_tokens(1);
-  return event;
-}
-
-v1::TurnEvent EvictedEvent(int64_t first_turn, int64_t last_turn) {
-  v1::TurnEvent event;
-  event.set_turn(4);
-  event.mutable_evicted()->set_first_turn(first_turn);
-  event.mutable_evicted()->set_last_turn(last_turn);
-  return event;
-}
-
-v1::TurnEvent FinishedEvent(v1::FinishReason reason) {
-  v1::TurnEvent event;
-  event.set_turn(1);
-  v1::Finished& finished = *event.mutable_finished();
-  finished.set_reason(reason);
-  finished.mutable_usage()->set_prompt_tokens(18);
-  finished.mutable_usage()->set_fed_tokens(30);
-  finished.mutable_usage()->set_generated_tokens(11);
-  finished.mutable_timing()->mutable_queue()->set_nanos(250'000'000);
-  finished.mutable_timing()->mutable_prefill()->set_nanos(500'000'000);
-  finished.mutable_timing()->mutable_first_token()->set_nanos(750'000'000);
-  finished.mutable_timing()->mutable_decode()->set_seconds(2);
-  finished.mutable_memory()->set_stream_tokens(31);
-  finished.mutable_memory()->set_visible_tokens(30);
-  finished.mutable_memory()->set_sink_tokens(4);
-  finished.mutable_memory()->set_window_tokens(508);
-  return event;
-}
-
-v1::TurnEvent ForgetfulFinishedEvent() {
-  v1::TurnEvent event = FinishedEvent();
-  event.mutable_finished()->mutable_usage()->set_evicted_tokens(7);
-  v1::SessionMemory& memory = *event.mutable_finished()->mutable_memory();
-  memory.set_stream_tokens(5120);
-  memory.set_visible_tokens(512);
-  memory.set_forgotten_tokens(4608);
-  memory.set_horizon_token(4612);
-  memory.set_horizon_turn(12);
-  return event;
-}
-
-grpc::Status PerennialError(grpc::StatusCode code, const std::string& reason, const std::string& message) {
-  google::rpc::ErrorInfo error;
-  error.set_domain("perennial");
-  error.set_reason(reason);
-  google::rpc::Status details;
-  details.set_code(code);
-  details.set_message(message);
-  details.add_details()->PackFrom(error);
-  return grpc::Status(code, message, details.SerializeAsString());
-}
-
-// Writes a FakeTurn's events one after another. Deletes itself when gRPC is done with it.
-class FakeChatService::TurnReactor : public grpc::ServerWriteReactor<v1::ChatResponse> {
- public:
-  TurnReactor(FakeChatService& service, FakeTurn turn, const std::string& session_id)
-      : service_(service), turn_(std::move(turn)), session_id_(session_id) {}
-
-  void Start() {
-    absl::MutexLock lock(&mutex_);
-    NextLocked();
-  }
-
-  void OnWriteDone(bool ok) override {
-    absl::MutexLock lock(&mutex_);
-    if (ok) {
-      NextLocked();
-    } else {
-      FinishLocked(grpc::Status::CANCELLED);
-    }
-  }
-
-  void OnCancel() override {
-    service_.NoteCancelledTurn();
-    absl::MutexLock lock(&mutex_);
-    cancelled_ = true;
-    if (waiting_) FinishLocked(grpc::Status::CANCELLED);
-  }
-
-  void OnDone() override { delete this; }
-
- private:
-  void NextLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (next_ < turn_.events.size()) {
-      *response_.mutable_event() = turn_.events[next_++];
-      response_.mutable_event()->set_session_id(session_id_);
-      StartWrite(&response_);
-    } else if (turn_.end.has_value()) {
-      FinishLocked(*turn_.end);
-    } else if (cancelled_) {
-      FinishLocked(grpc::Status::CANCELLED);
-    } else {
-      waiting_ = true;
-    }
-  }
-
-  void FinishLocked(const grpc::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (!std::exchange(finished_, true)) Finish(status);
-  }
-
-  FakeChatService& service_;
-  const FakeTurn turn_;
-  const std::string session_id_;
-  absl::Mutex mutex_;
-  size_t next_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool waiting_ ABSL_GUARDED_BY(mutex_) = false;
-  bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
-  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
-  v1::ChatResponse response_;  // in flight or free
-};
+// ---- Behaviour and record ----
 
 void FakeChatService::SetOnChat(std::function<FakeTurn(const v1::ChatRequest&)> on_chat) {
   absl::MutexLock lock(&mutex_);
   on_chat_ = std::move(on_chat);
+}
+
+void FakeChatService::SetFaults(FakeStreamFaults faults) {
+  absl::MutexLock lock(&mutex_);
+  faults_ = std::move(faults);
+}
+
+void FakeChatService::SetOnArrival(std::function<std::optional<grpc::Status>(const v1::ChatRequest&)> on_arrival) {
+  absl::MutexLock lock(&mutex_);
+  on_arrival_ = std::move(on_arrival);
+}
+
+void FakeChatService::SetReplayEvents(size_t events) {
+  absl::MutexLock lock(&mutex_);
+  replay_events_ = events;
 }
 
 void FakeChatService::FailStats(int times, grpc::Status status) {
@@ -166,9 +46,45 @@ void FakeChatService::FailStats(int times, grpc::Status status) {
   stats_failure_ = std::move(status);
 }
 
+void FakeChatService::LoseAnswers(int times) {
+  absl::MutexLock lock(&mutex_);
+  lost_answers_ = times;
+}
+
+void FakeChatService::IgnoreCancelTurn() {
+  absl::MutexLock lock(&mutex_);
+  ignores_cancel_turn_ = true;
+}
+
+void FakeChatService::SetMaxNoteTokens(int32_t tokens) {
+  absl::MutexLock lock(&mutex_);
+  sessions_.set_max_note_tokens(tokens);
+}
+
+void FakeChatService::KeepTranscripts() {
+  absl::MutexLock lock(&mutex_);
+  sessions_.set_keeps_transcript(true);
+}
+
+void FakeChatService::AppendEvent(const std::string& session_id, v1::TurnEvent event) {
+  absl::MutexLock lock(&mutex_);
+  FakeSession* session = sessions_.Find(session_id);
+  if (session != nullptr && !session->records.empty()) session->records.rbegin()->second->Append(std::move(event));
+}
+
 std::vector<v1::ChatRequest> FakeChatService::chats() const {
   absl::MutexLock lock(&mutex_);
   return chats_;
+}
+
+std::vector<v1::AttachRequest> FakeChatService::attaches() const {
+  absl::MutexLock lock(&mutex_);
+  return attaches_;
+}
+
+int FakeChatService::generated_turns() const {
+  absl::MutexLock lock(&mutex_);
+  return generated_turns_;
 }
 
 std::vector<std::string> FakeChatService::routes() const {
@@ -178,14 +94,7 @@ std::vector<std::string> FakeChatService::routes() const {
 
 std::vector<v1::Session> FakeChatService::sessions() const {
   absl::MutexLock lock(&mutex_);
-  std::vector<v1::Session> sessions;
-  for (const auto& [id, session] : sessions_) sessions.push_back(session);
-  return sessions;
-}
-
-int FakeChatService::cancelled_turns() const {
-  absl::MutexLock lock(&mutex_);
-  return cancelled_turns_;
+  return sessions_.All();
 }
 
 int FakeChatService::stats_calls() const {
@@ -193,15 +102,21 @@ int FakeChatService::stats_calls() const {
   return stats_calls_;
 }
 
+bool FakeChatService::WaitForCancelCalls(int count) const {
+  absl::MutexLock lock(&mutex_);
+  const auto reached = [this, count]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return cancel_calls_ >= count; };
+  return mutex_.AwaitWithTimeout(absl::Condition(&reached), absl::Seconds(10));
+}
+
+int FakeChatService::cancelled_turns() const {
+  absl::MutexLock lock(&mutex_);
+  return cancelled_turns_;
+}
+
 bool FakeChatService::WaitForCancelledTurns(int count) const {
   absl::MutexLock lock(&mutex_);
   const auto reached = [this, count]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return cancelled_turns_ >= count; };
   return mutex_.AwaitWithTimeout(absl::Condition(&reached), absl::Seconds(10));
-}
-
-void FakeChatService::NoteCancelledTurn() {
-  absl::MutexLock lock(&mutex_);
-  ++cancelled_turns_;
 }
 
 void FakeChatService::NoteRoute(const grpc::ServerContextBase& call) {
@@ -211,140 +126,227 @@ void FakeChatService::NoteRoute(const grpc::ServerContextBase& call) {
                                                           : std::string(found->second.data(), found->second.size()));
 }
 
-grpc::Status FakeChatService::CreateSession(grpc::ServerContext* call, const v1::CreateSessionRequest* request,
-                                            v1::CreateSessionResponse* response) {
-  NoteRoute(*call);
+// ---- Turns ----
+
+void FakeChatService::CancelRecord(FakeTurnRecord& record) {
+  if (!record.Cancel()) return;
   absl::MutexLock lock(&mutex_);
-  v1::Session session;
-  session.set_session_id(absl::StrFormat("%032x", ++sessions_created_));
-  session.set_state(v1::SESSION_STATE_IDLE);
-  session.set_route(request->config().route());
-  *session.mutable_labels() = request->config().labels();
-  *session.mutable_idle_timeout() = request->config().idle_timeout();
-  session.mutable_memory()->set_sink_tokens(4);
-  session.mutable_memory()->set_window_tokens(508);
-  sessions_[session.session_id()] = session;
-  *response->mutable_session() = session;
-  return grpc::Status::OK;
+  ++cancelled_turns_;
 }
 
-grpc::Status FakeChatService::GetSession(grpc::ServerContext* call, const v1::GetSessionRequest* request,
-                                         v1::GetSessionResponse* response) {
-  NoteRoute(*call);
-  absl::MutexLock lock(&mutex_);
-  const auto found = sessions_.find(request->session_id());
-  if (found == sessions_.end()) return SessionNotFound(request->session_id());
-  *response->mutable_session() = found->second;
-  return grpc::Status::OK;
-}
-
-grpc::Status FakeChatService::ListSessions(grpc::ServerContext* call, const v1::ListSessionsRequest* request,
-                                           v1::ListSessionsResponse* response) {
-  NoteRoute(*call);
-  absl::MutexLock lock(&mutex_);
-  for (auto it = sessions_.upper_bound(request->page_token()); it != sessions_.end(); ++it) {
-    if (request->state() != v1::SESSION_STATE_UNSPECIFIED && request->state() != it->second.state()) continue;
-    if (response->sessions_size() == 2) {
-      response->set_next_page_token(response->sessions(1).session_id());
-      break;
+grpc::Status FakeChatService::FindOrMakeTurn(const v1::ChatRequest& request, std::shared_ptr<FakeTurnRecord>& record) {
+  FakeSession* session = sessions_.Find(request.session_id());
+  if (session == nullptr && !request.session_id().empty()) return SessionNotFound(request.session_id());
+  const RequestKey key(request.session_id(), request.request_id());
+  if (!request.request_id().empty()) {
+    if (const auto known = known_turns_.find(key); known != known_turns_.end()) {
+      if (known->second.request != request.SerializeAsString()) return RequestIdReused();
+      record = known->second.record;
+      return grpc::Status::OK;
     }
-    *response->add_sessions() = it->second;
+  } else if (request.on_disconnect() == v1::ON_DISCONNECT_CONTINUE) {
+    return PerennialError(grpc::StatusCode::INVALID_ARGUMENT, "INVALID_FIELD",
+                          "request_id: is needed by ON_DISCONNECT_CONTINUE");
+  }
+  if (session != nullptr) {
+    if (grpc::Status status = FakeSessions::CheckExpectedTurn(request, *session); !status.ok()) return status;
+  }
+  const int64_t number = session == nullptr ? 1 : session->session.last_turn() + 1;
+  record = std::make_shared<FakeTurnRecord>(session == nullptr ? "ephemeral" : request.session_id(), number,
+                                            on_chat_ ? on_chat_(request) : Echo(request), replay_events_);
+  ++generated_turns_;
+  if (!request.request_id().empty()) known_turns_[key] = {.request = request.SerializeAsString(), .record = record};
+  if (session != nullptr) {
+    session->session.set_last_turn(number);
+    session->records[number] = record;
+    v1::Message message;
+    message.set_role(v1::ROLE_USER);
+    message.set_text(request.message());
+    session->stream[number] = {.messages = {message}, .record = record};
   }
   return grpc::Status::OK;
 }
 
-grpc::Status FakeChatService::UpdateSession(grpc::ServerContext* call, const v1::UpdateSessionRequest* request,
-                                            v1::UpdateSessionResponse* response) {
-  NoteRoute(*call);
-  absl::MutexLock lock(&mutex_);
-  const auto found = sessions_.find(request->session_id());
-  if (found == sessions_.end()) return SessionNotFound(request->session_id());
-  if (request->has_labels()) *found->second.mutable_labels() = request->labels().labels();
-  *response->mutable_session() = found->second;
-  return grpc::Status::OK;
-}
-
-grpc::Status FakeChatService::DeleteSession(grpc::ServerContext* call, const v1::DeleteSessionRequest* request,
-                                            v1::DeleteSessionResponse* response) {
-  NoteRoute(*call);
-  absl::MutexLock lock(&mutex_);
-  const auto found = sessions_.find(request->session_id());
-  if (found == sessions_.end()) return SessionNotFound(request->session_id());
-  *response->mutable_session() = found->second;
-  sessions_.erase(found);
-  return grpc::Status::OK;
-}
-
-grpc::Status FakeChatService::GetModel(grpc::ServerContext* call, const v1::GetModelRequest*,
-                                       v1::GetModelResponse* response) {
-  NoteRoute(*call);
-  response->set_model("fake-model");
-  response->set_architecture("fake");
-  response->set_runner("fake cpu float32, 1 thread");
-  response->set_trained_tokens(8192);
-  response->set_api_revision(3);
-  response->mutable_defaults()->mutable_sampling()->set_temperature(0.25F);
-  response->mutable_limits()->set_max_sessions(40);
-  response->mutable_limits()->mutable_max_idle_timeout()->set_seconds(86400);
-  return grpc::Status::OK;
-}
-
-grpc::Status FakeChatService::CountTokens(grpc::ServerContext* call, const v1::CountTokensRequest* request,
-                                          v1::CountTokensResponse* response) {
-  NoteRoute(*call);
-  size_t tokens = request->text().size();
-  for (const v1::Message& message : request->messages()) tokens += 10 + message.text().size();
-  response->set_tokens(static_cast<int64_t>(tokens));
-  return grpc::Status::OK;
-}
-
-grpc::Status FakeChatService::GetStats(grpc::ServerContext* call, const v1::GetStatsRequest*,
-                                       v1::GetStatsResponse* response) {
-  NoteRoute(*call);
-  absl::MutexLock lock(&mutex_);
-  ++stats_calls_;
-  if (stats_failures_ > 0) {
-    --stats_failures_;
-    return stats_failure_;
+grpc::Status FakeChatService::FindTurn(const v1::AttachRequest& request, std::shared_ptr<FakeTurnRecord>& record) {
+  FakeSession* session = sessions_.Find(request.session_id());
+  if (session == nullptr && !request.session_id().empty()) return SessionNotFound(request.session_id());
+  if (!request.request_id().empty()) {
+    const auto known = known_turns_.find({request.session_id(), request.request_id()});
+    if (known != known_turns_.end()) record = known->second.record;
+  } else if (session != nullptr && session->records.count(request.turn()) > 0) {
+    record = session->records[request.turn()];
   }
-  response->mutable_stats()->set_sessions(static_cast<int64_t>(sessions_.size()));
-  response->mutable_stats()->set_max_sessions(40);
-  response->mutable_stats()->set_evicted_tokens(1234567);
-  response->mutable_stats()->set_steps(4);
-  response->mutable_stats()->set_step_tokens(10);
-  response->mutable_stats()->mutable_step_time()->set_seconds(2);
+  if (record == nullptr) {
+    return PerennialError(grpc::StatusCode::NOT_FOUND, "SESSION_NOT_FOUND", "this turn is unknown");
+  }
+  if (!request.from_oldest() && std::max<int64_t>(1, request.from_sequence()) < record->oldest_sequence()) {
+    return PerennialError(grpc::StatusCode::OUT_OF_RANGE, "BEYOND_REPLAY",
+                          absl::StrCat("from_sequence: the oldest event that is kept is ", record->oldest_sequence()));
+  }
   return grpc::Status::OK;
 }
 
 grpc::ServerWriteReactor<v1::ChatResponse>* FakeChatService::Chat(grpc::CallbackServerContext* call,
                                                                   const v1::ChatRequest* request) {
   NoteRoute(*call);
-  std::string session_id = request->session_id();
-  FakeTurn turn;
+  std::shared_ptr<FakeTurnRecord> record;
+  FakeStreamFaults faults;
+  std::function<std::optional<grpc::Status>(const v1::ChatRequest&)> on_arrival;
   {
     absl::MutexLock lock(&mutex_);
     chats_.push_back(*request);
-    if (!session_id.empty() && sessions_.count(session_id) == 0) {
-      turn.end = SessionNotFound(session_id);
-    } else {
-      turn = on_chat_ ? on_chat_(*request) : Echo(*request);
-    }
-    if (session_id.empty()) session_id = "ephemeral";
+    on_arrival = on_arrival_;
   }
-  auto* reactor = new TurnReactor(*this, std::move(turn), session_id);
-  reactor->Start();
-  return reactor;
+  const auto refused = on_arrival ? on_arrival(*request) : std::nullopt;
+  if (refused.has_value()) return new FakeRefusal<v1::ChatResponse>(*refused);
+  {
+    absl::MutexLock lock(&mutex_);
+    const grpc::Status status = FindOrMakeTurn(*request, record);
+    if (!status.ok()) return new FakeRefusal<v1::ChatResponse>(status);
+    faults = faults_;
+  }
+  const bool goes_on = request->on_disconnect() == v1::ON_DISCONNECT_CONTINUE;
+  return new FakeTurnReactor<v1::ChatResponse>(record, 0, std::nullopt, std::move(faults), [this, record, goes_on] {
+    if (!goes_on) CancelRecord(*record);
+  });
 }
 
-FakeChatServer::FakeChatServer() {
-  int port = 0;
-  grpc::ServerBuilder builder;
-  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
-  builder.RegisterService(&service_);
-  server_ = builder.BuildAndStart();
-  address_ = absl::StrCat("127.0.0.1:", port);
+grpc::ServerWriteReactor<v1::AttachResponse>* FakeChatService::Attach(grpc::CallbackServerContext* call,
+                                                                      const v1::AttachRequest* request) {
+  NoteRoute(*call);
+  std::shared_ptr<FakeTurnRecord> record;
+  FakeStreamFaults faults;
+  {
+    absl::MutexLock lock(&mutex_);
+    attaches_.push_back(*request);
+    const grpc::Status status = FindTurn(*request, record);
+    if (!status.ok()) return new FakeRefusal<v1::AttachResponse>(status);
+    faults = faults_;
+  }
+  const int64_t from = std::max<int64_t>(1, request->from_sequence());
+  const int64_t first = request->from_oldest() ? std::max(from, record->oldest_sequence()) : from;
+  return new FakeTurnReactor<v1::AttachResponse>(record, first - 1, record->State(), std::move(faults), [] {});
 }
 
-FakeChatServer::~FakeChatServer() { server_->Shutdown(std::chrono::system_clock::now()); }
+grpc::Status FakeChatService::CancelTurn(grpc::ServerContext* call, const v1::CancelTurnRequest* request,
+                                         v1::CancelTurnResponse* response) {
+  NoteRoute(*call);
+  std::vector<std::shared_ptr<FakeTurnRecord>> records;
+  {
+    absl::MutexLock lock(&mutex_);
+    ++cancel_calls_;
+    if (ignores_cancel_turn_) return grpc::Status::OK;
+    const auto known = known_turns_.find({request->session_id(), request->request_id()});
+    FakeSession* session = sessions_.Find(request->session_id());
+    if (!request->request_id().empty()) {
+      if (known != known_turns_.end()) records.push_back(known->second.record);
+    } else if (session != nullptr) {
+      for (const auto& [number, record] : session->records) {
+        if (request->turn() == 0 || request->turn() == number) records.push_back(record);
+      }
+    } else {
+      return SessionNotFound(request->session_id());
+    }
+  }
+  for (const auto& record : records) {
+    if (record->ended()) continue;
+    CancelRecord(*record);
+    response->set_cancelled_turns(response->cancelled_turns() + 1);
+  }
+  return grpc::Status::OK;
+}
+
+// ---- Sessions ----
+
+template <typename Request, typename Response>
+grpc::Status FakeChatService::Once(const Request& request, Response* response,
+                                   grpc::Status (FakeSessions::*call)(const Request&, Response*)) {
+  absl::MutexLock lock(&mutex_);
+  const auto known = known_answers_.find(request.request_id());
+  if (!request.request_id().empty() && known != known_answers_.end()) {
+    if (known->second.request != request.SerializeAsString()) return RequestIdReused();
+    response->ParseFromString(known->second.answer);
+  } else {
+    if (grpc::Status status = (sessions_.*call)(request, response); !status.ok()) return status;
+    known_answers_[request.request_id()] = {.request = request.SerializeAsString(),
+                                            .answer = response->SerializeAsString()};
+  }
+  if (lost_answers_ == 0) return grpc::Status::OK;
+  --lost_answers_;
+  return grpc::Status(grpc::StatusCode::UNAVAILABLE, "the answer is lost");
+}
+
+grpc::Status FakeChatService::CreateSession(grpc::ServerContext* call, const v1::CreateSessionRequest* request,
+                                            v1::CreateSessionResponse* response) {
+  NoteRoute(*call);
+  return Once(*request, response, &FakeSessions::Create);
+}
+
+grpc::Status FakeChatService::AppendMessages(grpc::ServerContext* call, const v1::AppendMessagesRequest* request,
+                                             v1::AppendMessagesResponse* response) {
+  NoteRoute(*call);
+  return Once(*request, response, &FakeSessions::Append);
+}
+
+grpc::Status FakeChatService::ForkSession(grpc::ServerContext* call, const v1::ForkSessionRequest* request,
+                                          v1::ForkSessionResponse* response) {
+  NoteRoute(*call);
+  return Once(*request, response, &FakeSessions::Fork);
+}
+
+grpc::Status FakeChatService::RewindSession(grpc::ServerContext* call, const v1::RewindSessionRequest* request,
+                                            v1::RewindSessionResponse* response) {
+  NoteRoute(*call);
+  return Once(*request, response, &FakeSessions::Rewind);
+}
+
+grpc::Status FakeChatService::GetSession(grpc::ServerContext* call, const v1::GetSessionRequest* request,
+                                         v1::GetSessionResponse* response) {
+  NoteRoute(*call);
+  absl::MutexLock lock(&mutex_);
+  return sessions_.Get(*request, response);
+}
+
+grpc::Status FakeChatService::ListSessions(grpc::ServerContext* call, const v1::ListSessionsRequest* request,
+                                           v1::ListSessionsResponse* response) {
+  NoteRoute(*call);
+  absl::MutexLock lock(&mutex_);
+  return sessions_.List(*request, response);
+}
+
+grpc::Status FakeChatService::UpdateSession(grpc::ServerContext* call, const v1::UpdateSessionRequest* request,
+                                            v1::UpdateSessionResponse* response) {
+  NoteRoute(*call);
+  absl::MutexLock lock(&mutex_);
+  return sessions_.Update(*request, response);
+}
+
+grpc::Status FakeChatService::DeleteSession(grpc::ServerContext* call, const v1::DeleteSessionRequest* request,
+                                            v1::DeleteSessionResponse* response) {
+  NoteRoute(*call);
+  absl::MutexLock lock(&mutex_);
+  return sessions_.Delete(*request, response);
+}
+
+grpc::Status FakeChatService::SetNotes(grpc::ServerContext* call, const v1::SetNotesRequest* request,
+                                       v1::SetNotesResponse* response) {
+  NoteRoute(*call);
+  absl::MutexLock lock(&mutex_);
+  return sessions_.SetNotes(*request, response);
+}
+
+grpc::Status FakeChatService::PinTurn(grpc::ServerContext* call, const v1::PinTurnRequest* request,
+                                      v1::PinTurnResponse* response) {
+  NoteRoute(*call);
+  absl::MutexLock lock(&mutex_);
+  return sessions_.PinTurn(*request, response);
+}
+
+grpc::Status FakeChatService::GetTranscript(grpc::ServerContext* call, const v1::GetTranscriptRequest* request,
+                                            v1::GetTranscriptResponse* response) {
+  NoteRoute(*call);
+  absl::MutexLock lock(&mutex_);
+  return sessions_.Transcript(*request, response);
+}
 
 }  // namespace perennial

@@ -45,7 +45,7 @@ TEST(JsonTextTest, ASessionHasAllItsFields) {
     "last_use_time": "2023-11-14T22:13:21.500Z", "expire_time": "2023-11-14T23:13:20.000Z",
     "idle_timeout_seconds": 3600.0, "route": "r", "labels": {"owner": "Ada"}, "cache_bytes": 4096,
     "memory": {"stream_tokens": 5120, "visible_tokens": 512, "forgotten_tokens": 4608, "horizon_token": 4612,
-               "horizon_turn": 12, "sink_tokens": 4, "window_tokens": 508}})");
+               "horizon_turn": 12, "sink_tokens": 4, "window_tokens": 508, "window_tokens_used": 0, "note_tokens": 0}})");
   EXPECT_EQ(Json::parse(SessionJson(session)), expected);
   EXPECT_EQ(Json::parse(SessionsJson({session, session})), Json({{"sessions", {expected, expected}}}));
   EXPECT_EQ(Json::parse(SessionsJson({})), Json::parse(R"({"sessions": []})"));
@@ -68,8 +68,8 @@ TEST(JsonTextTest, FiguresAppearUnderTheirNames) {
   model.mutable_limits()->set_max_sessions(40);
   const Json model_json = Json::parse(ModelJson(model));
   EXPECT_EQ(model_json["model"], "m");
-  EXPECT_EQ(model_json["defaults"]["sampling"], Json::parse(R"({"temperature": 0.0})"))
-      << "what is unset has no default";
+  EXPECT_EQ(model_json["defaults"]["sampling"], Json::parse(R"({"temperature": 0.0, "min_tokens": 0, "json_schema": ""})"))
+      << "what is unset and can be has no default";
   EXPECT_EQ(model_json["limits"]["max_sessions"], 40);
 }
 
