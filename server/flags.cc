@@ -43,7 +43,9 @@ PERENNIAL_FLAG(int32_t, sink_tokens,
                "cache is full");
 PERENNIAL_FLAG(absl::Duration, idle_timeout, "a session is deleted after this long without a turn, unless it asks");
 ABSL_FLAG(perennial::ByteSize, cache_memory, perennial::ByteSize{0},
-          "memory of all caches together, e.g. 2GiB, allocated once; 0: a quarter of the memory limit");
+          "memory of all caches together, e.g. 2GiB, allocated once; 0: a quarter of the memory limit, with CUDA of "
+          "the GPU's "
+          "free memory");
 PERENNIAL_ENGINE_FLAG(int32_t, max_sessions, "sessions alive at once, whatever the cache memory would allow");
 PERENNIAL_ENGINE_FLAG(int32_t, max_opening_tokens, "history of a session, in tokens");
 PERENNIAL_ENGINE_FLAG(absl::Duration, max_idle_timeout, "idle_timeout that a session may ask for");
@@ -171,7 +173,7 @@ ServerOptions OptionsFromFlags(const HostLimits& host) {
   options.sink_tokens = absl::GetFlag(FLAGS_sink_tokens);
   options.idle_timeout = absl::GetFlag(FLAGS_idle_timeout);
   options.cache_memory = absl::GetFlag(FLAGS_cache_memory).bytes;
-  if (options.cache_memory == 0) options.cache_memory = DefaultCacheMemoryBytes(host);
+  if (options.cache_memory == 0 && !UsesCuda(options)) options.cache_memory = DefaultCacheMemoryBytes(host);
 
   options.sampling.temperature = absl::GetFlag(FLAGS_temperature);
   options.sampling.top_k = absl::GetFlag(FLAGS_top_k);

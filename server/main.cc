@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "model/checkpoint/checkpoint.h"
@@ -28,7 +27,7 @@ std::string FileName(absl::string_view path) {
 }
 
 int LoadAndServe(const ServerOptions& options) {
-  if (absl::StartsWith(options.device, "cuda")) {
+  if (UsesCuda(options)) {
     if (absl::Status status = LoadTorchCuda(); !status.ok()) {
       PrintStartError(status);
       return kExitStartFailed;

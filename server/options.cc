@@ -88,6 +88,8 @@ bool IsLoopback(absl::string_view listen) {
   return inet_pton(AF_INET6, text.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
+bool UsesCuda(const ServerOptions& options) { return absl::StartsWith(options.device, "cuda"); }
+
 absl::Status ValidateServerOptions(const ServerOptions& options) {
   absl::Status status = CheckListen(options);
   const auto check = [&status](absl::Status next) {
@@ -99,7 +101,7 @@ absl::Status ValidateServerOptions(const ServerOptions& options) {
   check(CheckRange("template_fuel", options.template_fuel, 1000, int64_t{1} << 40));
   check(CheckRange("cache_tokens", options.cache_tokens, 1, int64_t{1} << 30));
   check(CheckRange("sink_tokens", options.sink_tokens, 0, options.cache_tokens - 1));
-  check(CheckRange("cache_memory", options.cache_memory, 1, int64_t{1} << 50));
+  check(CheckRange("cache_memory", options.cache_memory, UsesCuda(options) ? 0 : 1, int64_t{1} << 50));
   check(CheckDuration("max_idle_timeout", options.engine.max_idle_timeout, absl::Seconds(1), absl::Hours(24 * 36500)));
   check(CheckDuration("idle_timeout", options.idle_timeout, absl::Seconds(1), options.engine.max_idle_timeout));
   if (absl::Status sampling = ValidateSamplingParams(options.sampling); !sampling.ok()) {

@@ -35,7 +35,8 @@ struct ServerOptions {
   int32_t cache_tokens = 1024;  // C = S + W
   int32_t sink_tokens = 4;      // S
   absl::Duration idle_timeout = absl::Hours(1);
-  int64_t cache_memory = int64_t{1} << 30;  // bytes, of all sessions together
+  // Bytes, of all sessions together. 0, with a CUDA device only: a quarter of what the GPU has free.
+  int64_t cache_memory = int64_t{1} << 30;
 
   // What a turn gets when neither it nor the checkpoint says otherwise: flags temperature, top_k, top_p, min_p,
   // repetition_penalty, repetition_window (a seed is drawn for every turn), max_tokens.
@@ -60,6 +61,9 @@ struct ServerOptions {
 // only the loaded model can say (EngineOptions against RunnerLimits, cache_tokens against the trained length) is
 // checked by the engine and the runner.
 absl::Status ValidateServerOptions(const ServerOptions& options);
+
+// True if the model runs on a GPU.
+bool UsesCuda(const ServerOptions& options);
 
 // True if `listen` ("HOST:PORT", "[::1]:PORT", "unix:PATH") can be reached from this machine only.
 bool IsLoopback(absl::string_view listen);

@@ -1,6 +1,7 @@
 #include "model/torch/torch_model_runner.h"
 
 #include <ATen/Context.h>
+#include <ATen/DeviceAccelerator.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/from_blob.h>
@@ -276,10 +277,11 @@ class TorchModelRunner final : public ModelRunner {
   const int32_t num_threads_;
 };
 
-absl::Status CheckOptions(const TorchOptions& options) {
-  if (options.cache_memory_bytes < 1) {
+absl::Status CheckOptions(const TorchOptions& options, at::Device device) {
+  const int64_t least = device.is_cuda() ? kQuarterOfFreeMemory : 1;
+  if (options.cache_memory_bytes < least) {
     return absl::InvalidArgumentError(
-        absl::StrCat("cache_memory_bytes is ", options.cache_memory_bytes, "; it must be at least 1"));
+        absl::StrCat("cache_memory_bytes is ", options.cache_memory_bytes, "; it must be at least ", least));
   }
   if (options.max_tokens_per_step < 1) {
     return absl::InvalidArgumentError(
@@ -291,6 +293,22 @@ absl::Status CheckOptions(const TorchOptions& options) {
         absl::StrCat("num_threads is ", options.num_threads, "; it must be 0 … ", kMaxThreads));
   }
   return absl::OkStatus();
+}
+
+// Throws c10::Error if the GPU does not say how much memory it has free.
+int64_t CacheMemoryBytes(const TorchOptions& options, at::Device device) {
+  if (options.cache_memory_bytes != kQuarterOfFreeMemory) return options.cache_memory_bytes;
+  at::globalContext().lazyInitDevice(device.type());
+  constexpr size_t kShare = 4;
+  return static_cast<int64_t>(at::getDeviceAllocator(device.type())->getMemoryInfo(device.index()).first / kShare);
+}
+
+// Full float32 products, whatever the environment says: TF32 keeps 10 bits, and a chunk's size or a batch's would show.
+// bfloat16 sums stay in float32 until they are complete, for the same reason.
+void UseExactProducts() {
+  at::globalContext().setFloat32MatmulPrecision("highest");
+  at::globalContext().setAllowBF16ReductionCuBLAS(false);
+  at::globalContext().setAllowFP16ReductionCuBLAS(false);
 }
 
 RunnerLimits MakeLimits(const ModelConfig& config, const KvCachePool& pool, const TorchOptions& options) {
@@ -311,16 +329,17 @@ RunnerLimits MakeLimits(const ModelConfig& config, const KvCachePool& pool, cons
 
 absl::StatusOr<std::unique_ptr<ModelRunner>> CreateTorchModelRunner(const Checkpoint& checkpoint,
                                                                     const TorchOptions& options) {
-  absl::Status valid = CheckOptions(options);
-  if (!valid.ok()) return valid;
   auto device = ChooseDevice(options.device);
   if (!device.ok()) return device.status();
+  absl::Status valid = CheckOptions(options, *device);
+  if (!valid.ok()) return valid;
   auto dtype = ChooseDtype(options.dtype, *device);
   if (!dtype.ok()) return dtype.status();
   return WithTorch(options.num_threads, [&]() -> absl::StatusOr<std::unique_ptr<ModelRunner>> {
     const ModelConfig& config = checkpoint.config();
     const SlotLayout layout = {config.num_layers, config.num_kv_heads, config.head_size, *dtype};
-    auto pool = KvCachePool::Create(layout, *device, options.cache_memory_bytes);
+    if (device->is_cuda()) UseExactProducts();
+    auto pool = KvCachePool::Create(layout, *device, CacheMemoryBytes(options, *device));
     if (!pool.ok()) return pool.status();
     auto weights = LoadLlamaWeights(checkpoint, *dtype, *device);
     if (!weights.ok()) return weights.status();

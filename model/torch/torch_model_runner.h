@@ -17,6 +17,9 @@
 
 namespace perennial {
 
+// As cache_memory_bytes, on CUDA only: a quarter of the memory that the GPU has free before the weights are loaded.
+inline constexpr int64_t kQuarterOfFreeMemory = 0;
+
 struct TorchOptions {
   std::string device = "cpu";  // "cpu", "cuda" (the first GPU) or "cuda:N"
 
@@ -24,7 +27,7 @@ struct TorchOptions {
   // where the processor multiplies it in hardware (AMX or AVX512-BF16), else float32.
   std::string dtype = "auto";
 
-  int64_t cache_memory_bytes = int64_t{2} << 30;  // allocated once, for all caches together
+  int64_t cache_memory_bytes = int64_t{2} << 30;  // allocated once, for all caches together; see kQuarterOfFreeMemory
   int32_t max_tokens_per_step = 512;              // over all inputs of a batch
 
   // Accepts caches larger than the length the model was trained for: distances inside such a cache are distances that

@@ -43,6 +43,15 @@ TEST(FlagsTest, ThreadsAndCacheMemoryComeFromTheHostUnlessTheyAreSet) {
   EXPECT_EQ(OptionsFromFlags(kHost).cache_memory, int64_t{2} << 30);
 }
 
+TEST(FlagsTest, CacheMemoryOnAGpuIsNotTheHosts) {
+  const absl::FlagSaver saver;
+  SetFlag("device", "cuda:1");
+  EXPECT_EQ(OptionsFromFlags(kHost).cache_memory, 0);
+  EXPECT_TRUE(ValidateServerOptions(OptionsFromFlags(kHost)).ok());
+  SetFlag("cache_memory", "2GiB");
+  EXPECT_EQ(OptionsFromFlags(kHost).cache_memory, int64_t{2} << 30);
+}
+
 TEST(FlagsTest, EveryFlagIsInTheHelpWithItsMeaning) {
   const std::string help = HelpText(kHost);
   int count = 0;

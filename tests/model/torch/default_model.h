@@ -19,6 +19,7 @@
 #include "model/checkpoint/checkpoint.h"
 #include "model/model_runner.h"
 #include "model/torch/torch_model_runner.h"
+#include "tests/model/torch/test_device.h"
 
 namespace perennial {
 
@@ -32,9 +33,10 @@ inline std::unique_ptr<Checkpoint> OpenDefaultModel() {
   return nullptr;
 }
 
-// A runner with cache memory for a few hundred tokens, or nullptr and a failure of the test.
+// A runner on the tests' device with cache memory for a few hundred tokens, or nullptr and a failure of the test.
 inline std::unique_ptr<ModelRunner> MakeDefaultModelRunner(const Checkpoint& checkpoint, const std::string& dtype) {
   TorchOptions options;
+  options.device = TestDevice();
   options.dtype = dtype;
   options.cache_memory_bytes = int64_t{64} << 20;
   auto runner = CreateTorchModelRunner(checkpoint, options);

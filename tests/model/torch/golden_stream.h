@@ -20,6 +20,7 @@
 #include "model/model_runner.h"
 #include "model/torch/torch_model_runner.h"
 #include "tests/model/torch/formula_checkpoint.h"
+#include "tests/model/torch/test_device.h"
 
 namespace perennial {
 
@@ -28,10 +29,12 @@ inline nlohmann::json ReadGolden(const std::string& file) {
   return nlohmann::json::parse(stream);
 }
 
-// A float32 runner of `checkpoint` with room for a few hundred tokens. Ends the test program if that fails.
+// A float32 runner of `checkpoint` on the tests' device, with room for a few hundred tokens. Ends the test program if
+// that fails.
 inline std::unique_ptr<ModelRunner> MakeSmallRunner(const Checkpoint& checkpoint, const std::string& dtype = "float32",
                                                     int64_t cache_memory_bytes = 1 << 20) {
   TorchOptions options;
+  options.device = TestDevice();
   options.dtype = dtype;
   options.num_threads = 1;
   options.cache_memory_bytes = cache_memory_bytes;

@@ -20,6 +20,7 @@
 #include "model/sink_window.h"
 #include "model/text/tokenizer.h"
 #include "model/torch/torch_model_runner.h"
+#include "tests/model/torch/test_device.h"
 
 namespace perennial {
 namespace {
@@ -87,6 +88,7 @@ class GreedyInvarianceTest : public testing::TestWithParam<int32_t> {
     ASSERT_TRUE(encoded.ok()) << encoded.status();
     text_ = new std::vector<TokenId>(*std::move(encoded));
     TorchOptions options;
+    options.device = TestDevice();
     options.dtype = "float32";
     options.cache_memory_bytes = int64_t{1} << 30;
     options.max_tokens_per_step = 1024;

@@ -18,6 +18,7 @@ namespace perennial {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
 
 constexpr CacheShape kShape = {.sink_tokens = 4, .note_tokens = 0, .window_tokens = 12};
 
@@ -62,8 +63,25 @@ TEST(TorchModelRunnerTest, LimitsAreTheModelsAndThePools) {
   EXPECT_EQ(limits.cache_bytes_per_token, 2 * 2 * 2 * 16 * 4);
   EXPECT_EQ(limits.cache_memory_bytes, 1 << 20);
   EXPECT_EQ(limits.max_cache_tokens, (1 << 20) / limits.cache_bytes_per_token);
-  EXPECT_EQ(runner->Description(), "torch cpu float32, 1 thread");
+  if (TestDevice() == "cpu") {
+    EXPECT_EQ(runner->Description(), "torch cpu float32, 1 thread");
+  } else {
+    EXPECT_THAT(runner->Description(), MatchesRegex("torch cuda:[0-9]+ float32"));
+  }
   EXPECT_EQ(runner->CacheBytes(kShape), 16 * limits.cache_bytes_per_token);
+}
+
+TEST(TorchModelRunnerTest, AQuarterOfTheGpusFreeMemoryOnRequest) {
+  TorchOptions options;
+  options.device = TestDevice();
+  options.cache_memory_bytes = kQuarterOfFreeMemory;
+  const auto runner = CreateTorchModelRunner(FormulaCheckpoint(SmallConfig()), options);
+  if (TestDevice() == "cpu") {
+    EXPECT_EQ(runner.status().code(), absl::StatusCode::kInvalidArgument);
+  } else {
+    ASSERT_TRUE(runner.ok()) << runner.status();
+    EXPECT_GT((*runner)->limits().cache_memory_bytes, int64_t{64} << 20);
+  }
 }
 
 TEST(TorchModelRunnerTest, RefusesACacheBeyondTheTrainedLength) {

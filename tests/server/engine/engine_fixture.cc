@@ -3,18 +3,6 @@
 #include <array>
 #include <utility>
 
-// The thread sanitizer sees the inside of Abseil's mutex here: a thread that waits for the first time makes its
-// identity after it has announced that it unlocks, so that whoever wakes it seems to race with that. Nothing of ours is
-// hidden: only reports with this one function of Abseil's on a stack are left out.
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-extern "C" const char* __tsan_default_suppressions();
-extern "C" const char* __tsan_default_suppressions() {
-  return "race:absl::*synchronization_internal::NewThreadIdentity\n";
-}
-#endif
-#endif
-
 namespace perennial {
 namespace {
 
