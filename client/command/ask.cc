@@ -4,12 +4,14 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "client/command/format.h"
 #include "client/command/input.h"
 #include "client/command/interrupt.h"
 #include "client/command/json_text.h"
 #include "client/command/reply_printer.h"
+#include "client/command/session_flags.h"
 #include "client/command/subcommand.h"
 #include "client/command/turn_flags.h"
 
@@ -31,12 +33,26 @@ Examples:
   perennial ask --keep "My name is Ada."          prints the session's id on standard error
   perennial ask --session=ID "What is my name?"   goes on with it
   perennial ask --json "Hello" | jq .usage
+
+With --request_id the question is asked exactly once: a lost connection is found again and the reply goes on, and the
+same command run again gives the same reply, for the server's request_id_ttl.
+  perennial ask --session=ID --request_id=report-7 "Summarise:" - < report.txt
 )";
+
+// A route that the same request id always gives: up to 64 characters of [A-Za-z0-9_-].
+std::string RouteOf(absl::string_view request_id) {
+  std::string route(request_id.substr(0, 64));
+  for (char& c : route) {
+    if (!absl::ascii_isalnum(static_cast<unsigned char>(c)) && c != '-') c = '_';
+  }
+  return route;
+}
 
 }  // namespace
 
 int RunAsk(Invocation invocation) {
   std::string session_id;
+  std::string request_id;
   bool keep = false;
   bool json = false;
   TurnFlags turn;
@@ -45,6 +61,7 @@ int RunAsk(Invocation invocation) {
   flags.AddHeading("Flags:");
   flags.Add("session", &session_id, "ID", "go on with this session");
   flags.AddSwitch("keep", &keep, "start a session that lasts, and print its id");
+  flags.Add("request_id", &request_id, "NAME", "asks once, however often it is run; a random name of your own");
   flags.AddSwitch("json", &json,
                   "print one JSON object: text, session, finish_reason, usage, timing;\n"
                   "for an error: error with code, reason, message");
@@ -66,15 +83,18 @@ int RunAsk(Invocation invocation) {
   if (message.empty()) return UsageError(invocation, "the question is empty");
   auto request = turn.Request();
   auto config = session.Config();
-  for (const absl::Status& status : {CheckUtf8("the question", message), request.status(), config.status()}) {
+  for (const absl::Status& status :
+       {CheckUtf8("the question", message), CheckUtf8("--request_id", request_id), request.status(), config.status()}) {
     if (!status.ok()) return UsageError(invocation, status.message());
   }
+  // The same question has to find the same server, and the route is a part of it.
+  if (!request_id.empty() && invocation.common.route.empty()) invocation.common.route = RouteOf(request_id);
   const auto client = NewClient(invocation);
   if (client == nullptr) return kExitUsage;
 
   Interrupt interrupt;
   if (keep) {
-    auto created = client->CreateSession(*std::move(config));
+    auto created = client->CreateSession(*std::move(config), request_id);
     if (!created.ok()) return CallError(invocation, created.status(), json);
     session_id = created->session_id();
     WriteError(absl::StrCat("session: ", session_id, "\n"));
@@ -87,12 +107,16 @@ int RunAsk(Invocation invocation) {
   }
 
   CancelToken cancel;
-  ReplyPrinter printer(invocation.console, /*quiet=*/json);
+  if (!request_id.empty()) {
+    request->set_request_id(request_id);
+    request->set_on_disconnect(v1::ON_DISCONNECT_CONTINUE);
+  }
+  ReplyPrinter printer(invocation.console, json ? ReplyShown::kNothing : ReplyShown::kText);
   absl::StatusOr<v1::Finished> finished;
   {
     const OnInterrupt on_interrupt(interrupt, [&cancel] { cancel.Cancel(); });
     finished = client->Chat(
-        *std::move(request), [&printer](const v1::TurnEvent& event) { printer.OnEvent(event); }, &cancel);
+        *std::move(request), [&printer](const v1::TurnEvent& event) { printer.OnEvent(event); }, &cancel, &printer);
   }
   printer.End();
   if (!finished.ok()) return CallError(invocation, finished.status(), json);
@@ -101,7 +125,9 @@ int RunAsk(Invocation invocation) {
   } else if (finished->usage().evicted_tokens() > 0) {
     WriteError(absl::StrCat("perennial: note: ", ForgettingNotice(printer.evicted(), finished->memory()), "\n"));
   }
-  return kExitOk;
+  if (!cancel.cancelled()) return kExitOk;
+  ReportError("interrupted", invocation.console);
+  return kExitInterrupted;
 }
 
 }  // namespace perennial

@@ -10,6 +10,7 @@
 #include "client/command/history_file.h"
 #include "client/command/interrupt.h"
 #include "client/command/line_source.h"
+#include "client/command/session_flags.h"
 #include "client/command/subcommand.h"
 #include "client/command/terminal_lines.h"
 #include "client/command/turn_flags.h"
@@ -24,9 +25,14 @@ Usage: perennial chat [FLAGS]
 At a terminal: type a message and Enter. Ctrl-C stops a reply; at an empty prompt, twice, it leaves, as does Ctrl-D. A line
 that ends with a backslash goes on with the next one; Alt-Enter begins a new line, too. /help lists the commands.
 The line after a reply counts tokens: seen by the session, cached (what the model can read now), forgotten (what it never
-will again).
+will again). A mark in the chat shows where memory begins once something is forgotten; /horizon tells more. What /note
+and /pin keep is never forgotten.
 
-With standard input from a pipe every line is a message, replies go to standard output, and the first error ends it.
+A reply belongs to its session, not to the connection: when that is lost, the chat connects again and the reply goes on
+where it stopped. /attach shows a reply again, also one that another client asked for. /fork goes on in a copy of the
+session, /rewind takes turns back.
+
+With standard input from a pipe every line is a message or a command, replies go to standard output, and the first error ends it.
 
 Examples:
   perennial chat
@@ -42,6 +48,7 @@ int RunChat(Invocation invocation) {
   const bool interactive = invocation.console.interactive();
   ChatLoopOptions options;
   bool keep_history = true;
+  absl::Duration patience = BackoffOptions().patience;
   std::string history_file = HistoryFile::DefaultPath();
   TurnFlags turn;
   SessionFlags session;
@@ -49,6 +56,7 @@ int RunChat(Invocation invocation) {
   flags.AddHeading("Flags:");
   flags.Add("session", &options.session_id, "ID", "go on with this session");
   flags.AddSwitch("keep", &options.keep, "leave the session on the server when leaving");
+  flags.Add("patience", &patience, "TIME", "how long a lost connection is tried again; 0: not; default: 2m");
   flags.AddSwitch("status", &options.show_status, "the line of figures after each reply; default: at a terminal");
   flags.AddSwitch("history", &keep_history, "remember what is typed for the next chat; --nohistory: do not");
   flags.Add("history_file", &history_file, "FILE", "where; default: perennial/chat_history in the XDG state folder");
@@ -74,7 +82,8 @@ int RunChat(Invocation invocation) {
   }
   options.request = *std::move(request);
   options.config = *std::move(config);
-  const auto client = NewClient(invocation);
+  options.note_tokens = session.note_tokens;
+  const auto client = NewClient(invocation, {.turns_survive = true, .reconnect = {.patience = patience}});
   if (client == nullptr) return kExitUsage;
 
   Interrupt interrupt;

@@ -96,15 +96,39 @@ std::string MemoryText(const v1::SessionMemory& memory) {
   return text;
 }
 
-std::string StatusLine(const v1::Finished& finished) {
+std::string FinishText(const v1::Finished& finished) {
+  switch (finished.reason()) {
+    case v1::FINISH_REASON_MAX_TOKENS:
+      return "cut at max_tokens";
+    case v1::FINISH_REASON_STOP:
+      return absl::StrCat("stopped at \"", finished.stop(), "\"");
+    case v1::FINISH_REASON_STOP_TOKEN:
+      return "stopped at a stop token";
+    case v1::FINISH_REASON_CANCELLED:
+      return "stopped";
+    case v1::FINISH_REASON_REPETITION:
+      return absl::StrCat("ended: it repeated ", CountText(finished.repetition().period_tokens(), "token", "tokens"),
+                          " ", CountText(finished.repetition().times(), "time", "times"));
+    case v1::FINISH_REASON_TURN_BUDGET:
+      return "ended: its time was up";
+    case v1::FINISH_REASON_SESSION_BUDGET:
+      return "ended: the session's budget is used up";
+    default:
+      return "";
+  }
+}
+
+std::string StatusLine(const v1::Finished& finished, int reconnects) {
   std::string text = CountText(finished.usage().generated_tokens(), "token", "tokens");
   const double rate = DecodeTokensPerSecond(finished.usage().generated_tokens(), FromProto(finished.timing().decode()));
   if (rate > 0) absl::StrAppend(&text, absl::StrFormat(", %.1f/s", rate));
   if (finished.timing().has_first_token()) {
     absl::StrAppend(&text, " · first after ", FineDuration(FromProto(finished.timing().first_token())));
   }
-  if (finished.reason() == v1::FINISH_REASON_MAX_TOKENS) absl::StrAppend(&text, " · cut at max_tokens");
-  if (finished.reason() == v1::FINISH_REASON_STOP) absl::StrAppend(&text, " · stopped at \"", finished.stop(), "\"");
+  if (const std::string end = FinishText(finished); !end.empty()) absl::StrAppend(&text, " · ", end);
+  if (reconnects > 0) {
+    absl::StrAppend(&text, " · connected again", reconnects > 1 ? absl::StrCat(" ", reconnects, " times") : "");
+  }
   return absl::StrCat(text, " · ", MemoryText(finished.memory()));
 }
 

@@ -51,8 +51,12 @@ std::string MemoryText(const v1::SessionMemory& memory);
 
 // The line after a reply: the reply's figures, then MemoryText.
 //   "57 tokens, 41.3/s · first after 210.0 ms · seen 5,120 · cached 512 · forgotten 4,608 (through turn 11)"
-// with " · cut at max_tokens" or " · stopped at "…"" where the reply did not end by itself.
-std::string StatusLine(const v1::Finished& finished);
+// with " · cut at max_tokens", " · stopped at "…"" and the like where the reply did not end by itself, and " ·
+// connected again" where its connection was lost `reconnects` times.
+std::string StatusLine(const v1::Finished& finished, int reconnects = 0);
+
+// Why a reply did not end by itself, for the status line: "cut at max_tokens"; empty where it did.
+std::string FinishText(const v1::Finished& finished);
 
 // "idle", "waiting", "running".
 std::string StateText(v1::SessionState state);

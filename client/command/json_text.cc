@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "client/command/format.h"
@@ -75,12 +76,20 @@ Json Figures(const google::protobuf::Message& message) {
   return json;
 }
 
+Json NotesObject(const v1::Notes& notes) {
+  return {{"text", notes.text()},
+          {"pinned_turns", std::vector<int64_t>(notes.pinned_turns().begin(), notes.pinned_turns().end())},
+          {"tokens", notes.tokens()},
+          {"budget_tokens", notes.budget_tokens()}};
+}
+
 Json SessionObject(const v1::Session& session) {
   Json labels = Json::object();
   for (const auto& [name, value] : session.labels()) labels[name] = value;
   return {{"session", session.session_id()},
           {"state", StateText(session.state())},
           {"turns", session.turns()},
+          {"last_turn", session.last_turn()},
           {"create_time", Time(session.create_time())},
           {"last_use_time", Time(session.last_use_time())},
           {"expire_time", Time(session.expire_time())},
@@ -88,7 +97,9 @@ Json SessionObject(const v1::Session& session) {
           {"route", session.route()},
           {"labels", std::move(labels)},
           {"cache_bytes", session.cache_bytes()},
-          {"memory", Figures(session.memory())}};
+          {"parked", session.parked()},
+          {"memory", Figures(session.memory())},
+          {"notes", NotesObject(session.notes())}};
 }
 
 }  // namespace
@@ -118,6 +129,24 @@ std::string SessionsJson(const std::vector<v1::Session>& sessions) {
   Json list = Json::array();
   for (const v1::Session& session : sessions) list.push_back(SessionObject(session));
   return Dump({{"sessions", std::move(list)}});
+}
+
+std::string NotesJson(const v1::Notes& notes) { return Dump(NotesObject(notes)); }
+
+std::string TranscriptJson(const std::vector<v1::TranscriptTurn>& turns) {
+  Json list = Json::array();
+  for (const v1::TranscriptTurn& turn : turns) {
+    Json messages = Json::array();
+    for (const v1::Message& message : turn.messages()) {
+      const std::string role(absl::StripPrefix(v1::Role_Name(message.role()), "ROLE_"));
+      messages.push_back({{"role", absl::AsciiStrToLower(role)}, {"text", message.text()}});
+    }
+    list.push_back({{"turn", turn.turn()},
+                    {"messages", std::move(messages)},
+                    {"truncated", turn.truncated()},
+                    {"forgotten", turn.forgotten()}});
+  }
+  return Dump({{"turns", std::move(list)}});
 }
 
 std::string StatsJson(const v1::Stats& stats) { return Dump(Figures(stats)); }

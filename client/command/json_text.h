@@ -13,21 +13,26 @@
 
 namespace perennial {
 
-// {"text", "session", "finish_reason": "END_OF_TURN"|"MAX_TOKENS"|"STOP",
+// {"text", "session", "finish_reason": "END_OF_TURN"|"MAX_TOKENS"|…,
 //  "usage": {"fed_tokens", "generated_tokens", "evicted_tokens"},
 //  "timing": {"queue_seconds", "prefill_tokens_per_second", "first_token_seconds", "decode_tokens_per_second"}}
 // `prompt_tokens` are those that were fed before the reply's first token (Started.prompt_tokens).
 std::string ReplyJson(absl::string_view text, absl::string_view session_id, int64_t prompt_tokens,
                       const v1::Finished& finished);
 
-// {"session", "state", "turns", "create_time", "last_use_time", "expire_time", "idle_timeout_seconds", "route",
-// "labels",
-//  "cache_bytes", "memory": {"stream_tokens", "visible_tokens", "forgotten_tokens", "horizon_token", "horizon_turn",
-//  "sink_tokens", "window_tokens"}}
+// {"session", "state", "turns", "last_turn", "create_time", "last_use_time", "expire_time", "idle_timeout_seconds",
+//  "route", "labels", "cache_bytes", "parked", "memory": {"stream_tokens", "visible_tokens", "forgotten_tokens",
+//  "horizon_token", "horizon_turn", "sink_tokens", "window_tokens", "window_tokens_used", "note_tokens"}, "notes": …}
 std::string SessionJson(const v1::Session& session);
 
 // {"sessions": […]}
 std::string SessionsJson(const std::vector<v1::Session>& sessions);
+
+// {"text", "pinned_turns": [3, 5], "tokens", "budget_tokens"}
+std::string NotesJson(const v1::Notes& notes);
+
+// {"turns": [{"turn", "messages": [{"role": "user", "text"}, …], "truncated", "forgotten"}, …]}
+std::string TranscriptJson(const std::vector<v1::TranscriptTurn>& turns);
 
 // The fields of the message under their names of the API, durations as …_seconds.
 std::string StatsJson(const v1::Stats& stats);

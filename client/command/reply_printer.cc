@@ -1,10 +1,12 @@
 #include "client/command/reply_printer.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "client/command/format.h"
+#include "client/command/horizon_text.h"
 #include "client/command/utf8.h"
 
 namespace perennial {
@@ -23,11 +25,17 @@ void ReplyPrinter::OnEvent(const v1::TurnEvent& event) {
       EraseProgress();
       break;
     case v1::TurnEvent::kDelta:
-      text_ += event.delta().text();
       EraseProgress();
-      if (!quiet_) WriteOut(console_.out_is_terminal ? TerminalSafe(event.delta().text()) : event.delta().text());
+      PrintText(event.delta().text());
+      break;
+    case v1::TurnEvent::kWillEvict:
+      memory_lines_ = absl::StrCat(MemoryWarning(event.will_evict()), "\n");
+      if (at_line_begin()) PrintMemory();
       break;
     case v1::TurnEvent::kEvicted:
+      // The newest horizon is what counts, and a warning that waits comes too late.
+      memory_lines_ = absl::StrCat(MemoryMark(event.evicted()), "\n");
+      if (at_line_begin()) PrintMemory();
       if (!evicted_.has_value()) {
         evicted_ = event.evicted();
       } else {
@@ -47,7 +55,7 @@ void ReplyPrinter::OnEvent(const v1::TurnEvent& event) {
       break;
     case v1::TurnEvent::kGoAway:
       EraseProgress();
-      if (!quiet_) {
+      if (shown_ != ReplyShown::kNothing) {
         WriteError(absl::StrCat(text_.empty() ? "" : "\n", "perennial: the server shuts down in ",
                                 RoughDuration(FromProto(event.go_away().time_left())), "\n"));
       }
@@ -57,13 +65,59 @@ void ReplyPrinter::OnEvent(const v1::TurnEvent& event) {
   }
 }
 
+void ReplyPrinter::PrintText(const std::string& text) {
+  const auto print = [this](absl::string_view part) {
+    absl::StrAppend(&text_, part);
+    if (shown_ == ReplyShown::kNothing) return;
+    WriteOut(console_.out_is_terminal ? TerminalSafe(part) : std::string(part));
+  };
+  const size_t line_end = memory_lines_.empty() ? std::string::npos : text.find('\n');
+  if (line_end == std::string::npos) {
+    print(text);
+    return;
+  }
+  print(absl::string_view(text).substr(0, line_end + 1));
+  PrintMemory();
+  print(absl::string_view(text).substr(line_end + 1));
+}
+
+void ReplyPrinter::PrintMemory() {
+  if (shown_ == ReplyShown::kTextAndMemory && !memory_lines_.empty()) {
+    EraseProgress();
+    WriteOut(Styled(memory_lines_, Style::kDim, console_.out_is_terminal && console_.colours));
+  }
+  memory_lines_.clear();
+}
+
 void ReplyPrinter::End() {
   EraseProgress();
-  if (!quiet_ && !text_.empty() && !absl::EndsWith(text_, "\n")) WriteOut("\n");
+  if (std::exchange(loss_shown_, false) && console_.out_is_terminal && console_.moves_cursor) WriteOut("\033[J");
+  if (shown_ != ReplyShown::kNothing && !text_.empty() && !absl::EndsWith(text_, "\n")) WriteOut("\n");
+  PrintMemory();
+}
+
+void ReplyPrinter::OnLost(const absl::Status&, absl::Duration) {
+  if (shown_ == ReplyShown::kNothing || std::exchange(loss_shown_, true)) return;
+  EraseProgress();
+  constexpr absl::string_view kNotice = "the connection was lost; trying to go on …";
+  if (console_.out_is_terminal && console_.moves_cursor) {
+    // Makes room for a line below (scrolling if need be), remembers the place, writes the line, returns to the place.
+    WriteOut(absl::StrCat("\033D\033[A\0337\r\n",
+                          Styled(absl::StrCat("── ", kNotice, " ──"), Style::kDim, console_.colours), "\0338"));
+  } else {
+    WriteError(absl::StrCat(console_.out_is_terminal && !at_line_begin() ? "\n" : "", "perennial: ", kNotice, "\n"));
+  }
+}
+
+void ReplyPrinter::OnFound() {
+  if (shown_ == ReplyShown::kNothing) return;
+  ++reconnects_;
+  loss_shown_ = false;
+  if (console_.out_is_terminal && console_.moves_cursor) WriteOut("\033[J");
 }
 
 void ReplyPrinter::ShowProgress(const std::string& line) {
-  if (quiet_ || !console_.err_is_terminal || !console_.moves_cursor) return;
+  if (shown_ == ReplyShown::kNothing || !console_.err_is_terminal || !console_.moves_cursor) return;
   WriteError(absl::StrCat("\r\033[K", Styled(absl::StrCat("… ", line), Style::kDim, console_.colours)));
   progress_shown_ = true;
 }

@@ -8,21 +8,31 @@
 #include <string>
 
 #include "client/command/console.h"
+#include "client/connection_observer.h"
 #include "perennial/v1/turn.pb.h"
 
 namespace perennial {
 
+// How much of a turn is printed.
+enum class ReplyShown {
+  kNothing,        // it is only collected
+  kText,           // the reply, and what concerns the connection
+  kTextAndMemory,  // and lines between the reply's where memory ends: "── memory now begins at turn 7 ──"
+};
+
 // One for each turn: pass every event of the turn to OnEvent, then call End. Text goes to standard output, on a
 // terminal without control characters (see utf8.h); progress ("waiting for 2 turns", "reading the prompt, 40 %") to
-// standard error and only where it can be erased again.
-class ReplyPrinter {
+// standard error and only where it can be erased again. A lost connection is told on the line below the text, and
+// erased when the text goes on; where nothing can be erased, in a line on standard error.
+class ReplyPrinter : public ConnectionObserver {
  public:
-  // With `quiet` nothing is printed, only collected.
-  ReplyPrinter(const Console& console, bool quiet) : console_(console), quiet_(quiet) {}
+  ReplyPrinter(const Console& console, ReplyShown shown) : console_(console), shown_(shown) {}
 
   void OnEvent(const v1::TurnEvent& event);
+  void OnLost(const absl::Status& cause, absl::Duration wait) override;
+  void OnFound() override;
 
-  // Erases the progress and ends the last line of the text.
+  // Erases the progress, ends the last line of the text, and prints what waited for that.
   void End();
 
   // ---- What has been collected ----
@@ -31,22 +41,30 @@ class ReplyPrinter {
   const std::string& session_id() const { return session_id_; }
   int64_t turn() const { return turn_; }                    // 0: was not admitted
   int64_t prompt_tokens() const { return prompt_tokens_; }  // fed before the first token
+  int reconnects() const { return reconnects_; }
 
   // All evictions of the turn as one.
   const std::optional<v1::Evicted>& evicted() const { return evicted_; }
 
  private:
+  void PrintText(const std::string& text);
+  void PrintMemory();  // what waits, at the beginning of a line
+  bool at_line_begin() const { return text_.empty() || text_.back() == '\n'; }
   void ShowProgress(const std::string& line);
   void EraseProgress();
 
   const Console console_;
-  const bool quiet_;
+  const ReplyShown shown_;
   std::string text_;
   std::string session_id_;
   int64_t turn_ = 0;
   int64_t prompt_tokens_ = 0;
   std::optional<v1::Evicted> evicted_;
+  int reconnects_ = 0;
+
+  std::string memory_lines_;  // wait for the end of a line
   bool progress_shown_ = false;
+  bool loss_shown_ = false;
 };
 
 // What a person is told when tokens are forgotten for the first time in a session: "the cache is full: the model can no

@@ -3,9 +3,11 @@
 #include <map>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "client/command/format.h"
 #include "client/command/utf8.h"
 
@@ -39,6 +41,11 @@ std::string SamplingText(const v1::Sampling& sampling) {
   return parts.empty() ? "–" : absl::StrJoin(parts, ", ");
 }
 
+// EVICTION_POLICY_TURN_WISE → "turn_wise", as the flags take it.
+std::string EnumText(absl::string_view name, absl::string_view prefix) {
+  return absl::AsciiStrToLower(absl::StripPrefix(name, prefix));
+}
+
 }  // namespace
 
 std::string SessionTable(const std::vector<v1::Session>& sessions, absl::Time now) {
@@ -60,7 +67,10 @@ std::string SessionFields(const v1::Session& session, absl::Time now) {
   Lines lines = {
       {"session", TerminalSafe(session.session_id())},
       {"state", StateText(session.state())},
-      {"turns", CountText(session.turns())},
+      {"turns", absl::StrCat(CountText(session.turns()),
+                             session.last_turn() > session.turns()
+                                 ? absl::StrCat(" (the newest is turn ", CountText(session.last_turn()), ")")
+                                 : "")},
       {"seen", CountText(memory.stream_tokens(), "token", "tokens")},
       {"cached",
        absl::StrCat(CountText(memory.visible_tokens(), "token", "tokens"), ", at most ",
@@ -71,6 +81,10 @@ std::string SessionFields(const v1::Session& session, absl::Time now) {
                         ? std::string("everything")
                         : absl::StrCat("from within ", TurnsText(memory.horizon_turn(), memory.horizon_turn()),
                                        " (token ", CountText(memory.horizon_token()), ") on")},
+      {"notes", session.notes().budget_tokens() == 0
+                    ? std::string("–")
+                    : absl::StrCat(Of(session.notes().tokens(), session.notes().budget_tokens()), " tokens")},
+      {"kept", session.parked() ? "parked: the next turn brings its cache back" : "ready"},
       {"created", absl::StrCat(Since(FromProto(session.create_time()), now), " ago")},
       {"last used", absl::StrCat(Since(FromProto(session.last_use_time()), now), " ago")},
       {"expires", absl::StrCat("in ", Until(FromProto(session.expire_time()), now), ", when idle for ",
@@ -91,20 +105,33 @@ std::string StatsText(const v1::Stats& stats) {
       {"now", Of(stats.sessions(), stats.max_sessions())},
       {"cache memory", absl::StrCat(BytesText(stats.cache_bytes()), " of ", BytesText(stats.cache_memory_bytes()))},
       {"created", CountText(stats.sessions_created())},
+      {"forked", CountText(stats.sessions_forked())},
+      {"rewound", CountText(stats.sessions_rewound())},
       {"expired", CountText(stats.sessions_expired())},
       {"deleted", CountText(stats.sessions_deleted())},
       {"failed", CountText(stats.sessions_failed())}};
-  const Lines turns = {{"waiting", Of(stats.waiting_turns(), stats.max_waiting_turns())},
-                       {"running", CountText(stats.running_turns())},
-                       {"paused", absl::StrCat(CountText(stats.paused_turns()), " (their clients do not read)")},
-                       {"started", CountText(stats.turns_started())},
-                       {"finished", CountText(stats.turns_finished())},
-                       {"cancelled", CountText(stats.turns_cancelled())},
-                       {"failed", CountText(stats.turns_failed())},
-                       {"rejected", CountText(stats.turns_rejected())}};
+  const Lines turns = {
+      {"waiting", Of(stats.waiting_turns(), stats.max_waiting_turns())},
+      {"running", CountText(stats.running_turns())},
+      {"paused", absl::StrCat(CountText(stats.paused_turns()), " (their clients do not read)")},
+      {"started", CountText(stats.turns_started())},
+      {"finished", CountText(stats.turns_finished())},
+      {"cancelled", CountText(stats.turns_cancelled())},
+      {"failed", CountText(stats.turns_failed())},
+      {"rejected", CountText(stats.turns_rejected())},
+      {"detached", absl::StrCat(CountText(stats.detached_turns()), " (nobody reads them)")},
+      {"kept", absl::StrCat(CountText(stats.kept_turns()), " for replay, ", BytesText(stats.replay_bytes()), ", ",
+                            CountText(stats.request_ids(), "request id", "request ids"))}};
+  const Lines parking = {
+      {"now", CountText(stats.parked_sessions())},
+      {"memory", absl::StrCat(BytesText(stats.parked_bytes()), " of ", BytesText(stats.parked_memory_bytes()))},
+      {"parked", CountText(stats.sessions_parked())},
+      {"resumed", CountText(stats.sessions_resumed())},
+      {"copied", BytesText(stats.copied_bytes())}};
   const Lines tokens = {{"read", absl::StrCat(CountText(stats.prefill_tokens()), " (prompts)")},
                         {"written", absl::StrCat(CountText(stats.generated_tokens()), " (replies)")},
-                        {"forgotten", CountText(stats.evicted_tokens())}};
+                        {"forgotten", CountText(stats.evicted_tokens())},
+                        {"noted", CountText(stats.note_tokens())}};
   const Lines step_lines = {
       {"number", CountText(stats.steps())},
       {"tokens each", Ratio(static_cast<double>(stats.step_tokens()), steps, "%.1f")},
@@ -114,8 +141,9 @@ std::string StatsText(const v1::Stats& stats) {
                                      FineDuration(FromProto(stats.max_step_time())))},
       {"tokens/s", Ratio(static_cast<double>(stats.step_tokens()), absl::ToDoubleSeconds(step_time), "%.1f")}};
   return absl::StrCat("Server: up for ", RoughDuration(FromProto(stats.uptime())),
-                      stats.draining() ? ", shutting down" : "", "\nSessions\n", Fields(sessions), "Turns\n",
-                      Fields(turns), "Tokens\n", Fields(tokens), "Steps\n", Fields(step_lines));
+                      stats.draining() ? ", shutting down" : "", "\nSessions\n", Fields(sessions), "Parked\n",
+                      Fields(parking), "Turns\n", Fields(turns), "Tokens\n", Fields(tokens), "Steps\n",
+                      Fields(step_lines));
 }
 
 std::string ModelText(const v1::GetModelResponse& model) {
@@ -129,11 +157,15 @@ std::string ModelText(const v1::GetModelResponse& model) {
       {"vocabulary", CountText(model.vocab_size(), "token", "tokens")},
       {"trained for", CountText(model.trained_tokens(), "token", "tokens")},
       {"server", absl::StrCat(TerminalSafe(model.server_version()), " (API revision ", model.api_revision(), ")")}};
-  const Lines default_lines = {{"sampling", SamplingText(defaults.sampling())},
-                               {"max_tokens", CountText(defaults.max_tokens())},
-                               {"cache_tokens", CountText(defaults.cache_tokens())},
-                               {"sink_tokens", CountText(defaults.sink_tokens())},
-                               {"idle_timeout", RoughDuration(FromProto(defaults.idle_timeout()))}};
+  const Lines default_lines = {
+      {"sampling", SamplingText(defaults.sampling())},
+      {"max_tokens", CountText(defaults.max_tokens())},
+      {"cache_tokens", CountText(defaults.cache_tokens())},
+      {"sink_tokens", CountText(defaults.sink_tokens())},
+      {"idle_timeout", RoughDuration(FromProto(defaults.idle_timeout()))},
+      {"eviction", EnumText(v1::EvictionPolicy_Name(defaults.eviction()), "EVICTION_POLICY_")},
+      {"pinned_head", EnumText(v1::PinnedHead_Name(defaults.pinned_head()), "PINNED_HEAD_")},
+      {"on_repetition", EnumText(v1::OnRepetition_Name(defaults.on_repetition()), "ON_REPETITION_")}};
   const Lines limit_lines = {
       {"cache memory",
        absl::StrCat(bytes(limits.cache_memory_bytes()), ": ", CountText(limits.default_size_sessions()),
@@ -157,7 +189,27 @@ std::string ModelText(const v1::GetModelResponse& model) {
       {"max_idle_timeout", RoughDuration(FromProto(limits.max_idle_timeout()))},
       {"heartbeat_interval", RoughDuration(FromProto(limits.heartbeat_interval()))},
       {"slow_reader_timeout", RoughDuration(FromProto(limits.slow_reader_timeout()))},
-      {"max_unread_bytes", bytes(limits.max_unread_bytes())}};
+      {"max_unread_bytes", bytes(limits.max_unread_bytes())},
+      {"max_pinned_tokens", CountText(limits.max_pinned_tokens())},
+      {"min_window_tokens", CountText(limits.min_window_tokens())},
+      {"max_note_tokens", CountText(limits.max_note_tokens())},
+      {"evict_notice_tokens", CountText(limits.evict_notice_tokens())},
+      {"detach_timeout", RoughDuration(FromProto(limits.detach_timeout()))},
+      {"request_id_ttl", RoughDuration(FromProto(limits.request_id_ttl()))},
+      {"max_request_ids", CountText(limits.max_request_ids())},
+      {"replay_bytes", bytes(limits.replay_bytes())},
+      {"max_readers_per_turn", CountText(limits.max_readers_per_turn())},
+      {"max_turn_time", RoughDuration(FromProto(limits.max_turn_time()))},
+      {"max_session_tokens", CountText(limits.max_session_tokens())},
+      {"parked_memory", bytes(limits.parked_memory_bytes())},
+      {"copy_bytes_per_step", bytes(limits.copy_bytes_per_step())},
+      {"transcript_turns", CountText(limits.transcript_turns())},
+      {"transcript_bytes", bytes(limits.transcript_bytes())},
+      {"max_stop_tokens", CountText(limits.max_stop_tokens())},
+      {"max_logit_biases", CountText(limits.max_logit_biases())},
+      {"max_top_logprobs", CountText(limits.max_top_logprobs())},
+      {"max_json_schema_bytes", bytes(limits.max_json_schema_bytes())},
+      {"max_tenants", CountText(limits.max_tenants())}};
   return absl::StrCat("Model\n", Fields(about), "Defaults\n", Fields(default_lines), "Limits\n", Fields(limit_lines));
 }
 

@@ -19,7 +19,7 @@ std::string SessionTable(const std::vector<v1::Session>& sessions, absl::Time no
 // Everything about one session, a line per field.
 std::string SessionFields(const v1::Session& session, absl::Time now);
 
-// Sections: sessions, turns, tokens, steps.
+// Sections: sessions, parked ones, turns, tokens, steps.
 std::string StatsText(const v1::Stats& stats);
 
 // Model, defaults, limits.

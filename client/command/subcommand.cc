@@ -13,7 +13,7 @@ namespace {
 constexpr Subcommand kSubcommands[] = {
     {"chat", "talk with the model, for as long as you like", RunChat},
     {"ask", "ask one question and print the reply", RunAsk},
-    {"sessions", "list, show, create and delete sessions", RunSessions},
+    {"sessions", "list, show, create, fork, rewind, annotate and delete sessions", RunSessions},
     {"stats", "what the server is doing", RunStats},
     {"model", "what the server serves: model, defaults, limits", RunModel},
     {"count", "count the tokens of a text", RunCount},
@@ -104,8 +104,10 @@ std::optional<std::vector<std::string>> ParseFlags(FlagSet& flags, Invocation& i
   return *std::move(positional);
 }
 
-std::unique_ptr<ChatClient> NewClient(const Invocation& invocation) {
-  auto client = ChatClient::Create({.server = invocation.common.server, .route = invocation.common.route});
+std::unique_ptr<ChatClient> NewClient(const Invocation& invocation, ChatClientOptions options) {
+  options.server = invocation.common.server;
+  options.route = invocation.common.route;
+  auto client = ChatClient::Create(std::move(options));
   if (client.ok()) return *std::move(client);
   UsageError(invocation, client.status().message());
   return nullptr;

@@ -59,8 +59,9 @@ int RunCommand(const std::vector<std::string>& arguments, absl::string_view serv
 std::optional<std::vector<std::string>> ParseFlags(FlagSet& flags, Invocation& invocation, absl::string_view help,
                                                    int& exit_code);
 
-// A client for the common flags, or nothing after reporting what is malformed (then return kExitUsage).
-std::unique_ptr<ChatClient> NewClient(const Invocation& invocation);
+// A client for the common flags, otherwise with `options`; or nothing after reporting what is malformed (then return
+// kExitUsage).
+std::unique_ptr<ChatClient> NewClient(const Invocation& invocation, ChatClientOptions options = {});
 
 // Reports a usage error and returns kExitUsage.
 int UsageError(const Invocation& invocation, absl::string_view message);

@@ -2,7 +2,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "client/command/format.h"
 #include "client/command/utf8.h"
 
 namespace perennial {
@@ -12,48 +11,6 @@ absl::Status CheckUtf8(absl::string_view name, absl::string_view text) {
   if (!offset.has_value()) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrFormat("%s is not UTF-8: byte %d is 0x%02x", name, *offset, static_cast<unsigned char>(text[*offset])));
-}
-
-void SessionFlags::AddTo(FlagSet& flags) {
-  flags.Add("system", &system, "TEXT", "system prompt: what the model is told before the first turn");
-  flags.Add("cache_tokens", &cache_tokens, "N", "how many tokens the model can read at a time, sinks included");
-  flags.Add("sink_tokens", &sink_tokens, "N", "how many of the first tokens are kept for ever");
-  flags.Add("idle_timeout", &idle_timeout, "TIME", "the session is deleted when unused for so long, e.g. 30m, 12h");
-  flags.Add("label", &labels, "NAME=VALUE", "a note on the session for your own use; may be repeated");
-}
-
-bool SessionFlags::any_given() const {
-  return !system.empty() || cache_tokens.has_value() || sink_tokens.has_value() || idle_timeout.has_value() ||
-         !labels.empty();
-}
-
-absl::StatusOr<v1::SessionConfig> SessionFlags::Config() const {
-  v1::SessionConfig config;
-  if (!system.empty()) {
-    if (absl::Status status = CheckUtf8("--system", system); !status.ok()) return status;
-    v1::Message* message = config.add_history();
-    message->set_role(v1::ROLE_SYSTEM);
-    message->set_text(system);
-  }
-  if (cache_tokens.has_value()) config.set_cache_tokens(*cache_tokens);
-  if (sink_tokens.has_value()) config.set_sink_tokens(*sink_tokens);
-  if (idle_timeout.has_value()) {
-    // The API's durations end at ten thousand years; the server's limit is far below.
-    if (*idle_timeout <= absl::ZeroDuration() || *idle_timeout > absl::Hours(24 * 3650)) {
-      return absl::InvalidArgumentError(absl::StrCat("--idle_timeout='", absl::FormatDuration(*idle_timeout),
-                                                     "' is not a time above 0, such as 30m"));
-    }
-    *config.mutable_idle_timeout() = ToProto(*idle_timeout);
-  }
-  for (const std::string& label : labels) {
-    const size_t equals = label.find('=');
-    if (equals == std::string::npos || equals == 0) {
-      return absl::InvalidArgumentError(absl::StrCat("--label='", label, "' is not NAME=VALUE"));
-    }
-    if (absl::Status status = CheckUtf8("--label", label); !status.ok()) return status;
-    (*config.mutable_labels())[label.substr(0, equals)] = label.substr(equals + 1);
-  }
-  return config;
 }
 
 void TurnFlags::AddTo(FlagSet& flags) {

@@ -1,5 +1,4 @@
-// The flags that `ask` and `chat` (and, for a session's making, `sessions create`) share, and the requests made of
-// them.
+// The flags that say how a reply is made, for `ask` and `chat`, and the request made of them.
 
 #ifndef PERENNIAL_CLIENT_COMMAND_TURN_FLAGS_H_
 #define PERENNIAL_CLIENT_COMMAND_TURN_FLAGS_H_
@@ -10,26 +9,10 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/time/time.h"
 #include "client/command/flag_set.h"
 #include "perennial/v1/chat_service.pb.h"
 
 namespace perennial {
-
-// How a session is made. What is not given is left to the server.
-struct SessionFlags {
-  std::string system;
-  std::optional<int32_t> cache_tokens;
-  std::optional<int32_t> sink_tokens;
-  std::optional<absl::Duration> idle_timeout;
-  std::vector<std::string> labels;  // NAME=VALUE
-
-  void AddTo(FlagSet& flags);
-  bool any_given() const;
-
-  // INVALID_ARGUMENT for a label without "=" or text that is not UTF-8.
-  absl::StatusOr<v1::SessionConfig> Config() const;
-};
 
 // How a reply is made. Limits are the server's to check: it names the field and the limit.
 struct TurnFlags {

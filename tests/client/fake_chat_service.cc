@@ -102,6 +102,12 @@ int FakeChatService::stats_calls() const {
   return stats_calls_;
 }
 
+bool FakeChatService::WaitForTurns(int count) const {
+  absl::MutexLock lock(&mutex_);
+  const auto reached = [this, count]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return generated_turns_ >= count; };
+  return mutex_.AwaitWithTimeout(absl::Condition(&reached), absl::Seconds(10));
+}
+
 bool FakeChatService::WaitForCancelCalls(int count) const {
   absl::MutexLock lock(&mutex_);
   const auto reached = [this, count]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return cancel_calls_ >= count; };

@@ -68,6 +68,9 @@ class FakeChatService final : public v1::ChatService::WithCallbackMethod_Chat<
   std::vector<v1::Session> sessions() const ABSL_LOCKS_EXCLUDED(mutex_);
   int stats_calls() const ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Waits until that many turns were admitted; false after ten seconds.
+  bool WaitForTurns(int count) const ABSL_LOCKS_EXCLUDED(mutex_);
+
   // Waits until CancelTurn has been called that often; false after ten seconds.
   bool WaitForCancelCalls(int count) const ABSL_LOCKS_EXCLUDED(mutex_);
 

@@ -107,6 +107,34 @@ TEST_F(AskTest, CtrlCCancelsTheTurnAndIsExitCode130) {
   EXPECT_TRUE(service().WaitForCancelledTurns(1));
 }
 
+TEST_F(AskTest, WithARequestIdItIsAskedOnce) {
+  const ChildResult first = Run({"ask", "--request_id=mine", "Hello"});
+  const ChildResult second = Run({"ask", "--request_id=mine", "Hello"});
+  EXPECT_EQ(first.out, "echo: Hello\n");
+  EXPECT_EQ(second.out, first.out);
+  EXPECT_EQ(service().generated_turns(), 1);
+  EXPECT_EQ(service().chats()[0].on_disconnect(), v1::ON_DISCONNECT_CONTINUE);
+  const ChildResult kept = Run({"ask", "--keep", "--request_id=yours", "Hello"});
+  EXPECT_EQ(Run({"ask", "--keep", "--request_id=yours", "Hello"}).err, kept.err) << "the same session";
+  EXPECT_EQ(service().generated_turns(), 2);
+  const ChildResult other = Run({"ask", "--request_id=mine", "Goodbye"});
+  EXPECT_EQ(other.exit_code, 1);
+  EXPECT_THAT(other.err, HasSubstr("[REQUEST_ID_REUSED]"));
+}
+
+TEST_F(AskTest, WithARequestIdCtrlCClosesTheReply) {
+  service().SetOnChat([](const v1::ChatRequest&) {
+    return FakeTurn{.events = {StartedEvent(20), DeltaEvent("thinking")}, .end = std::nullopt};
+  });
+  ChildProcess child(Arguments({"ask", "--json", "--request_id=mine", "Hello"}), ChildProcess::Streams::kPipes);
+  ASSERT_TRUE(service().WaitForTurns(1));
+  child.Signal(SIGINT);
+  const ChildResult result = child.Wait();
+  EXPECT_EQ(result.exit_code, 130);
+  EXPECT_EQ(Json::parse(result.out)["finish_reason"], "CANCELLED");
+  EXPECT_EQ(result.err, "perennial: interrupted\n");
+}
+
 TEST_F(AskTest, AnotherRefusalIsExitCodeOneWithItsReason) {
   service().SetOnChat([](const v1::ChatRequest&) {
     return FakeTurn{.events = {},

@@ -82,6 +82,23 @@ TEST(FormatTest, TheStatusLineSaysHowTheReplyEnded) {
   stopped.set_stop("END");
   stopped.clear_timing();
   EXPECT_EQ(StatusLine(stopped), "11 tokens · stopped at \"END\" · seen 31 · cached 30 · forgotten 0");
+  EXPECT_EQ(StatusLine(stopped, 1),
+            "11 tokens · stopped at \"END\" · connected again · seen 31 · cached 30 · forgotten 0");
+  EXPECT_EQ(StatusLine(stopped, 2),
+            "11 tokens · stopped at \"END\" · connected again 2 times · seen 31 · cached 30 · forgotten 0");
+}
+
+TEST(FormatTest, EveryEndThatIsNotTheModelsHasAText) {
+  v1::Finished finished;
+  finished.mutable_repetition()->set_period_tokens(3);
+  finished.mutable_repetition()->set_times(40);
+  for (int reason = v1::FinishReason_MIN; reason <= v1::FinishReason_MAX; ++reason) {
+    finished.set_reason(static_cast<v1::FinishReason>(reason));
+    const bool by_itself = reason == v1::FINISH_REASON_UNSPECIFIED || reason == v1::FINISH_REASON_END_OF_TURN;
+    EXPECT_EQ(FinishText(finished).empty(), by_itself) << reason;
+  }
+  finished.set_reason(v1::FINISH_REASON_REPETITION);
+  EXPECT_EQ(FinishText(finished), "ended: it repeated 3 tokens 40 times");
 }
 
 TEST(FormatTest, TablesAlignByCharacters) {

@@ -31,6 +31,13 @@ TEST(JsonTextTest, ASessionHasAllItsFields) {
   session.set_session_id("beef");
   session.set_state(v1::SESSION_STATE_RUNNING);
   session.set_turns(3);
+  session.set_last_turn(5);
+  session.set_parked(true);
+  session.mutable_notes()->set_text("Ada");
+  session.mutable_notes()->add_pinned_turns(2);
+  session.mutable_notes()->add_pinned_turns(3);
+  session.mutable_notes()->set_tokens(9);
+  session.mutable_notes()->set_budget_tokens(128);
   session.set_cache_bytes(4096);
   session.set_route("r");
   session.mutable_create_time()->set_seconds(1'700'000'000);
@@ -41,14 +48,27 @@ TEST(JsonTextTest, ASessionHasAllItsFields) {
   (*session.mutable_labels())["owner"] = "Ada";
   *session.mutable_memory() = ForgetfulFinishedEvent().finished().memory();
   const Json expected = Json::parse(R"({
-    "session": "beef", "state": "running", "turns": 3, "create_time": "2023-11-14T22:13:20.000Z",
+    "session": "beef", "state": "running", "turns": 3, "last_turn": 5, "create_time": "2023-11-14T22:13:20.000Z",
     "last_use_time": "2023-11-14T22:13:21.500Z", "expire_time": "2023-11-14T23:13:20.000Z",
-    "idle_timeout_seconds": 3600.0, "route": "r", "labels": {"owner": "Ada"}, "cache_bytes": 4096,
+    "idle_timeout_seconds": 3600.0, "route": "r", "labels": {"owner": "Ada"}, "cache_bytes": 4096, "parked": true,
     "memory": {"stream_tokens": 5120, "visible_tokens": 512, "forgotten_tokens": 4608, "horizon_token": 4612,
-               "horizon_turn": 12, "sink_tokens": 4, "window_tokens": 508, "window_tokens_used": 0, "note_tokens": 0}})");
+               "horizon_turn": 12, "sink_tokens": 4, "window_tokens": 508, "window_tokens_used": 0, "note_tokens": 0},
+    "notes": {"text": "Ada", "pinned_turns": [2, 3], "tokens": 9, "budget_tokens": 128}})");
   EXPECT_EQ(Json::parse(SessionJson(session)), expected);
   EXPECT_EQ(Json::parse(SessionsJson({session, session})), Json({{"sessions", {expected, expected}}}));
   EXPECT_EQ(Json::parse(SessionsJson({})), Json::parse(R"({"sessions": []})"));
+}
+
+TEST(JsonTextTest, NotesAndTranscriptsAreObjects) {
+  EXPECT_EQ(Json::parse(NotesJson({})),
+            Json::parse(R"({"text": "", "pinned_turns": [], "tokens": 0, "budget_tokens": 0})"));
+  v1::TranscriptTurn turn;
+  turn.set_turn(3);
+  turn.set_forgotten(true);
+  turn.add_messages()->set_role(v1::ROLE_ASSISTANT);
+  turn.mutable_messages(0)->set_text("Hi");
+  EXPECT_EQ(Json::parse(TranscriptJson({turn})), Json::parse(R"({"turns": [{"turn": 3,
+    "messages": [{"role": "assistant", "text": "Hi"}], "truncated": false, "forgotten": true}]})"));
 }
 
 TEST(JsonTextTest, FiguresAppearUnderTheirNames) {
@@ -68,7 +88,8 @@ TEST(JsonTextTest, FiguresAppearUnderTheirNames) {
   model.mutable_limits()->set_max_sessions(40);
   const Json model_json = Json::parse(ModelJson(model));
   EXPECT_EQ(model_json["model"], "m");
-  EXPECT_EQ(model_json["defaults"]["sampling"], Json::parse(R"({"temperature": 0.0, "min_tokens": 0, "json_schema": ""})"))
+  EXPECT_EQ(model_json["defaults"]["sampling"],
+            Json::parse(R"({"temperature": 0.0, "min_tokens": 0, "json_schema": ""})"))
       << "what is unset and can be has no default";
   EXPECT_EQ(model_json["limits"]["max_sessions"], 40);
 }

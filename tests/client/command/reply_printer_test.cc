@@ -1,5 +1,6 @@
 #include "client/command/reply_printer.h"
 
+#include "absl/strings/match.h"
 #include "gtest/gtest.h"
 #include "tests/client/fake_chat_service.h"
 
@@ -34,14 +35,14 @@ v1::TurnEvent HeartbeatEvent(int32_t position, int64_t fed, int64_t prompt) {
 }
 
 TEST(ReplyPrinterTest, EndsTheTextWithOneLineFeed) {
-  ReplyPrinter open(kPipe, false), closed(kPipe, false), empty(kPipe, false);
+  ReplyPrinter open(kPipe, ReplyShown::kText), closed(kPipe, ReplyShown::kText), empty(kPipe, ReplyShown::kText);
   EXPECT_EQ(Print(open, {DeltaEvent("a"), DeltaEvent("b")}).out, "ab\n");
   EXPECT_EQ(Print(closed, {DeltaEvent("ab\n")}).out, "ab\n");
   EXPECT_EQ(Print(empty, {StartedEvent(1)}).out, "");
 }
 
 TEST(ReplyPrinterTest, CollectsWhatATurnTold) {
-  ReplyPrinter printer(kPipe, /*quiet=*/true);
+  ReplyPrinter printer(kPipe, ReplyShown::kNothing);
   v1::TurnEvent started = StartedEvent(20);
   started.set_session_id("beef");
   const Printed printed = Print(printer, {QueuedEvent(2), started, EvictedEvent(1, 2), DeltaEvent("a"),
@@ -56,25 +57,59 @@ TEST(ReplyPrinterTest, CollectsWhatATurnTold) {
 }
 
 TEST(ReplyPrinterTest, ShowsProgressAtATerminalAndErasesIt) {
-  ReplyPrinter printer(kTerminal, false);
+  ReplyPrinter printer(kTerminal, ReplyShown::kText);
   const Printed printed = Print(printer, {HeartbeatEvent(1, 0, 0), StartedEvent(200), HeartbeatEvent(0, 50, 200),
                                           DeltaEvent("a"), HeartbeatEvent(0, 200, 200)});
   EXPECT_EQ(printed.err, "\r\033[K… waiting for 1 turn\r\033[K\r\033[K… reading the prompt, 25 %\r\033[K");
   EXPECT_EQ(printed.out, "a\n");
 
-  ReplyPrinter piped(kPipe, false);
+  ReplyPrinter piped(kPipe, ReplyShown::kText);
   EXPECT_EQ(Print(piped, {QueuedEvent(3), HeartbeatEvent(0, 50, 200), DeltaEvent("a")}).err, "");
+}
+
+TEST(ReplyPrinterTest, MemoryLinesStandBetweenTheLinesOfTheText) {
+  ReplyPrinter printer(kTerminal, ReplyShown::kTextAndMemory);
+  EXPECT_EQ(Print(printer, {WillEvictEvent(9, 1, 1), DeltaEvent("a"), WillEvictEvent(5, 2, 2), EvictedEvent(1, 2),
+                            DeltaEvent("b\nc"), EvictedEvent(3, 3)})
+                .out,
+            "── 9 more tokens, and turn 1 is forgotten; /note keeps what must stay ──\n"
+            "ab\n── memory now begins at turn 3 ──\nc\n── memory now begins at turn 4 ──\n");
+  EXPECT_EQ(printer.text(), "ab\nc");
+  ReplyPrinter text_only(kTerminal, ReplyShown::kText);
+  EXPECT_EQ(Print(text_only, {EvictedEvent(1, 2), DeltaEvent("a\nb")}).out, "a\nb\n");
+}
+
+TEST(ReplyPrinterTest, ALossIsToldOnceAndErased) {
+  ReplyPrinter printer(kTerminal, ReplyShown::kText);
+  testing::internal::CaptureStdout();
+  printer.OnEvent(DeltaEvent("a"));
+  printer.OnLost(absl::UnavailableError(""), absl::Seconds(1));
+  printer.OnLost(absl::UnavailableError(""), absl::Seconds(2));
+  printer.OnFound();
+  printer.OnEvent(DeltaEvent("b"));
+  printer.End();
+  EXPECT_EQ(testing::internal::GetCapturedStdout(),
+            "a\033D\033[A\0337\r\n── the connection was lost; trying to go on … ──\0338\033[Jb\n");
+  EXPECT_EQ(printer.reconnects(), 1);
+}
+
+TEST(ReplyPrinterTest, ALossForGoodIsErasedAtTheEnd) {
+  ReplyPrinter printer(kTerminal, ReplyShown::kText);
+  testing::internal::CaptureStdout();
+  printer.OnLost(absl::UnavailableError(""), absl::Seconds(1));
+  printer.End();
+  EXPECT_TRUE(absl::EndsWith(testing::internal::GetCapturedStdout(), "\0338\033[J"));
 }
 
 TEST(ReplyPrinterTest, WarnsOfAShutdown) {
   v1::TurnEvent go_away;
   go_away.mutable_go_away()->mutable_time_left()->set_seconds(8);
-  ReplyPrinter printer(kPipe, false);
+  ReplyPrinter printer(kPipe, ReplyShown::kText);
   EXPECT_EQ(Print(printer, {DeltaEvent("a"), go_away}).err, "\nperennial: the server shuts down in 8s\n");
 }
 
 TEST(ReplyPrinterTest, AFileGetsTheTextAsItIs) {
-  ReplyPrinter printer(kPipe, false);
+  ReplyPrinter printer(kPipe, ReplyShown::kText);
   EXPECT_EQ(Print(printer, {DeltaEvent("a\033b")}).out, "a\033b\n");
 }
 

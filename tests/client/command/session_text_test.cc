@@ -16,6 +16,7 @@ v1::Session ForgetfulSession() {
   session.set_session_id("beef");
   session.set_state(v1::SESSION_STATE_IDLE);
   session.set_turns(1234);
+  session.set_last_turn(1234);
   session.set_cache_bytes(12 << 20);
   session.set_route("r");
   session.mutable_create_time()->set_seconds(kNow - 7200);
@@ -48,6 +49,8 @@ TEST(SessionTextTest, ASessionSaysFromWhereOnItRemembers) {
             "  cached     512 tokens, at most 4 sinks + 508 in the window (12 MiB)\n"
             "  forgotten  4,608 tokens\n"
             "  remembers  from within turn 12 (token 4,612) on\n"
+            "  notes      –\n"
+            "  kept       ready\n"
             "  created    2h ago\n"
             "  last used  3m ago\n"
             "  expires    in 57m, when idle for 1h\n"
@@ -55,6 +58,13 @@ TEST(SessionTextTest, ASessionSaysFromWhereOnItRemembers) {
             "  label      owner=Ada\n");
   session.mutable_memory()->set_forgotten_tokens(0);
   EXPECT_THAT(SessionFields(session, now), HasSubstr("  remembers  everything\n"));
+  session.set_last_turn(1240);
+  session.set_parked(true);
+  session.mutable_notes()->set_tokens(7);
+  session.mutable_notes()->set_budget_tokens(128);
+  EXPECT_THAT(SessionFields(session, now), HasSubstr("  turns      1,234 (the newest is turn 1,240)\n"));
+  EXPECT_THAT(SessionFields(session, now), HasSubstr("  notes      7 of 128 tokens\n"));
+  EXPECT_THAT(SessionFields(session, now), HasSubstr("  kept       parked"));
 }
 
 TEST(SessionTextTest, StatsDivideByNothingSafely) {
@@ -66,9 +76,20 @@ TEST(SessionTextTest, StatsDivideByNothingSafely) {
   stats.set_step_tokens(10);
   stats.mutable_step_time()->set_seconds(2);
   stats.set_draining(true);
+  stats.set_detached_turns(2);
+  stats.set_kept_turns(5);
+  stats.set_replay_bytes(2048);
+  stats.set_request_ids(1);
+  stats.set_parked_bytes(1024);
+  stats.set_parked_memory_bytes(1 << 20);
+  stats.set_sessions_forked(6);
   const std::string text = StatsText(stats);
   EXPECT_THAT(text, HasSubstr("Server: up for 0s, shutting down\n"));
   EXPECT_THAT(text, HasSubstr("now           3 of 1,000\n"));
+  EXPECT_THAT(text, HasSubstr("detached   2 (nobody reads them)\n"));
+  EXPECT_THAT(text, HasSubstr("kept       5 for replay, 2 KiB, 1 request id\n"));
+  EXPECT_THAT(text, HasSubstr("memory   1 KiB of 1 MiB\n"));
+  EXPECT_THAT(text, HasSubstr("forked        6\n"));
   EXPECT_THAT(text, HasSubstr("tokens each    2.5\n"));
   EXPECT_THAT(text, HasSubstr("time each      500.0 ms\n"));
   EXPECT_THAT(text, HasSubstr("tokens/s       5.0\n"));
@@ -81,9 +102,13 @@ TEST(SessionTextTest, TheModelsDefaultsAreThoseThatAreSet) {
   model.mutable_defaults()->mutable_sampling()->set_top_k(40);
   model.mutable_limits()->set_cache_memory_bytes(int64_t{2} << 30);
   model.mutable_limits()->set_default_size_sessions(93);
+  model.mutable_limits()->set_max_note_tokens(256);
+  model.mutable_defaults()->set_eviction(v1::EVICTION_POLICY_TURN_WISE);
   model.mutable_limits()->set_cache_bytes_per_token(23040);
   const std::string text = ModelText(model);
-  EXPECT_THAT(text, HasSubstr("sampling      temperature 0.25, top_k 40\n"));
+  EXPECT_THAT(text, HasSubstr("sampling       temperature 0.25, top_k 40\n"));
+  EXPECT_THAT(text, HasSubstr("eviction       turn_wise\n"));
+  EXPECT_THAT(text, HasSubstr("max_note_tokens        256\n"));
   EXPECT_THAT(text, HasSubstr("2 GiB: 93 sessions of default size, 22.5 KiB per token\n"));
 }
 

@@ -54,6 +54,47 @@ TEST_F(SessionsTest, ShowsOne) {
   EXPECT_EQ(Json::parse(Run({"sessions", "show", id, "--json"}).out)["labels"]["owner"], "Ada");
 }
 
+TEST_F(SessionsTest, ForksIntoASessionOfItsOwn) {
+  const std::string id = Create();
+  Run({"ask", "--session=" + id, "Hello"});
+  const ChildResult result = Run({"sessions", "fork", id});
+  EXPECT_EQ(result.exit_code, 0);
+  ASSERT_THAT(service().sessions(), SizeIs(2));
+  EXPECT_EQ(result.out, service().sessions()[1].session_id() + "\n");
+  EXPECT_EQ(service().sessions()[1].turns(), 1);
+  EXPECT_EQ(Json::parse(Run({"sessions", "fork", id, "--json"}).out)["turns"], 1);
+}
+
+TEST_F(SessionsTest, RewindsToATurn) {
+  const std::string id = Create();
+  for (const char* text : {"one", "two"}) Run({"ask", "--session=" + id, text});
+  const ChildResult result = Run({"sessions", "rewind", id, "1"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_THAT(result.out, HasSubstr("The window holds"));
+  EXPECT_EQ(Json::parse(Run({"sessions", "rewind", id, "0", "--json"}).out)["turns"], 0);
+  EXPECT_EQ(Run({"sessions", "rewind", id, "3"}).exit_code, 1);
+}
+
+TEST_F(SessionsTest, NotesAreShownSetPinnedAndEmptied) {
+  const std::string id = Create({"--note_tokens=100"});
+  EXPECT_EQ(Run({"sessions", "note", id}).out, "  notes  0 of 100 tokens\n  text   none\n");
+  EXPECT_EQ(Json::parse(Run({"sessions", "note", id, "Ada,", "36", "--json"}).out)["text"], "Ada, 36");
+  EXPECT_THAT(Run({"sessions", "note", id, "-"}, "from a pipe\n").out, HasSubstr("text   from a pipe\n"));
+  Run({"ask", "--session=" + id, "one"});
+  EXPECT_THAT(Run({"sessions", "pin", id, "1"}).out, HasSubstr("pinned turns  1\n"));
+  EXPECT_EQ(Json::parse(Run({"sessions", "note", id, "", "--json"}).out),
+            Json::parse(R"({"text": "", "pinned_turns": [], "tokens": 0, "budget_tokens": 100})"));
+}
+
+TEST_F(SessionsTest, TranscriptsAreTexts) {
+  const std::string id = Create();
+  EXPECT_EQ(Run({"sessions", "transcript", id}).exit_code, 1);
+  service().KeepTranscripts();
+  Run({"ask", "--session=" + id, "one"});
+  EXPECT_EQ(Run({"sessions", "transcript", id}).out, "── turn 1 ──\nyou: one\nreply: echo: one\n");
+  EXPECT_THAT(Json::parse(Run({"sessions", "transcript", id, "--json"}).out)["turns"], SizeIs(1));
+}
+
 TEST_F(SessionsTest, DeletesThoseThatExist) {
   const std::string first = Create(), second = Create();
   const ChildResult result = Run({"sessions", "delete", first, "beef", second});
@@ -74,6 +115,13 @@ TEST_F(SessionsTest, WrongUsageIsExitCodeTwo) {
                                                        {"show"},
                                                        {"delete"},
                                                        {"show", "a", "b"},
+                                                       {"fork"},
+                                                       {"fork", "a", "b"},
+                                                       {"rewind", "a"},
+                                                       {"rewind", "a", "x"},
+                                                       {"pin", "a"},
+                                                       {"note"},
+                                                       {"note", "a", "\xff"},
                                                        {"list", "a"},
                                                        {"create", "a"},
                                                        {"--state=busy"},

@@ -13,7 +13,7 @@ using StatsTest = CommandTest;
 TEST_F(StatsTest, ShowsSections) {
   const ChildResult result = Run({"stats"});
   EXPECT_EQ(result.exit_code, 0);
-  for (const char* line : {"Sessions\n", "Turns\n", "Tokens\n", "Steps\n", "forgotten  1,234,567\n"}) {
+  for (const char* line : {"Sessions\n", "Parked\n", "Turns\n", "Tokens\n", "Steps\n", "forgotten  1,234,567\n"}) {
     EXPECT_THAT(result.out, HasSubstr(line));
   }
 }

@@ -8,7 +8,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// The request or config made of these arguments.
+// The request made of these arguments.
 absl::StatusOr<v1::ChatRequest> Request(const std::vector<std::string>& arguments) {
   TurnFlags turn;
   FlagSet flags;
@@ -17,20 +17,10 @@ absl::StatusOr<v1::ChatRequest> Request(const std::vector<std::string>& argument
   return turn.Request();
 }
 
-absl::StatusOr<v1::SessionConfig> Config(const std::vector<std::string>& arguments) {
-  SessionFlags session;
-  FlagSet flags;
-  session.AddTo(flags);
-  if (const auto parsed = flags.Parse(arguments); !parsed.ok()) return parsed.status();
-  EXPECT_EQ(session.any_given(), !arguments.empty());
-  return session.Config();
-}
-
 TEST(TurnFlagsTest, WhatIsNotGivenIsLeftToTheServer) {
   v1::ChatRequest expected;
   expected.mutable_sampling();
   EXPECT_EQ(Request({})->SerializeAsString(), expected.SerializeAsString());
-  EXPECT_EQ(Config({})->ByteSizeLong(), 0U);
 }
 
 TEST(TurnFlagsTest, EveryFlagReachesItsField) {
@@ -49,27 +39,9 @@ TEST(TurnFlagsTest, EveryFlagReachesItsField) {
   EXPECT_EQ(request->sampling().repetition_penalty(), 1.5F);
   EXPECT_EQ(request->sampling().repetition_window(), 64);
   EXPECT_EQ(request->sampling().seed(), 18446744073709551615U);
-
-  const auto config = Config({"--system=Be brief.", "--cache_tokens=512", "--sink_tokens=0", "--idle_timeout=90m",
-                              "--label=owner=Ada", "--label=note=a=b"});
-  ASSERT_TRUE(config.ok()) << config.status();
-  EXPECT_EQ(config->history(0).text(), "Be brief.");
-  EXPECT_EQ(config->cache_tokens(), 512);
-  EXPECT_TRUE(config->has_sink_tokens());
-  EXPECT_EQ(config->idle_timeout().seconds(), 5400);
-  EXPECT_EQ(config->labels().at("owner"), "Ada");
-  EXPECT_EQ(config->labels().at("note"), "a=b");
 }
 
-TEST(TurnFlagsTest, RefusesWhatCannotBeSent) {
-  EXPECT_FALSE(Request({"--stop=\xff"}).ok());
-  EXPECT_FALSE(Config({"--system=\xff"}).ok());
-  EXPECT_FALSE(Config({"--label=plain"}).ok());
-  EXPECT_FALSE(Config({"--label==x"}).ok());
-  EXPECT_FALSE(Config({"--idle_timeout=-1s"}).ok());
-  EXPECT_FALSE(Config({"--idle_timeout=inf"}).ok());
-  EXPECT_FALSE(Config({"--idle_timeout=30"}).ok()) << "without a unit";
-}
+TEST(TurnFlagsTest, RefusesWhatCannotBeSent) { EXPECT_FALSE(Request({"--stop=\xff"}).ok()); }
 
 TEST(TurnFlagsTest, BadTextIsNamedWithItsByte) {
   EXPECT_EQ(CheckUtf8("the text", "ab\xff").message(), "the text is not UTF-8: byte 2 is 0xff");
