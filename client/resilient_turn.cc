@@ -19,6 +19,11 @@ double RandomFraction() {
   return std::uniform_real_distribution<double>(0, 1)(random);
 }
 
+// No turn that came with the request id is known (any more).
+bool IsUnknownTurn(const absl::Status& status) {
+  return status.code() == absl::StatusCode::kNotFound || ErrorReason(status) == "BEYOND_REPLAY";
+}
+
 absl::Status CancelledByCaller() { return absl::CancelledError("cancelled by the caller"); }
 
 }  // namespace
@@ -83,8 +88,7 @@ absl::StatusOr<v1::Finished> ResilientTurn::Run(TurnStop& stop, const v1::ChatRe
       if (!end.progressed && ++unexplained_breaks_ > kMaxUnexplainedBreaks) {
         return absl::DataLossError(absl::StrCat("the server left out event ", progress_.next_sequence()));
       }
-    } else if (attached && chat != nullptr && end.status.code() == absl::StatusCode::kNotFound &&
-               !progress_.started() && !end.progressed) {
+    } else if (attached && chat != nullptr && !progress_.started() && !end.progressed && IsUnknownTurn(end.status)) {
       // It was seen waiting and is not known: it was never admitted. Should the session be gone, Chat says so.
       progress_ = TurnProgress();
     } else {

@@ -35,6 +35,11 @@ void FakeChatService::SetOnArrival(std::function<std::optional<grpc::Status>(con
   on_arrival_ = std::move(on_arrival);
 }
 
+void FakeChatService::ForgetTurns() {
+  absl::MutexLock lock(&mutex_);
+  known_turns_.clear();
+}
+
 void FakeChatService::SetReplayEvents(size_t events) {
   absl::MutexLock lock(&mutex_);
   replay_events_ = events;
@@ -183,7 +188,7 @@ grpc::Status FakeChatService::FindTurn(const v1::AttachRequest& request, std::sh
     record = session->records[request.turn()];
   }
   if (record == nullptr) {
-    return PerennialError(grpc::StatusCode::NOT_FOUND, "SESSION_NOT_FOUND", "this turn is unknown");
+    return PerennialError(grpc::StatusCode::OUT_OF_RANGE, "BEYOND_REPLAY", "this turn is not kept");
   }
   if (!request.from_oldest() && std::max<int64_t>(1, request.from_sequence()) < record->oldest_sequence()) {
     return PerennialError(grpc::StatusCode::OUT_OF_RANGE, "BEYOND_REPLAY",

@@ -44,6 +44,9 @@ class FakeChatService final : public v1::ChatService::WithCallbackMethod_Chat<
   // Turns that begin later keep only so many events for replay. Default: all.
   void SetReplayEvents(size_t events) ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Forgets all request ids of turns, as a server that was started anew.
+  void ForgetTurns() ABSL_LOCKS_EXCLUDED(mutex_);
+
   // The next `times` calls of GetStats are answered with `status`.
   void FailStats(int times, grpc::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
 

@@ -159,6 +159,39 @@ TEST_F(ResilientTurnTest, ARequestThatNeverArrivedIsSentAgain) {
   EXPECT_EQ(service().generated_turns(), 1);
 }
 
+TEST_F(ResilientTurnTest, ATurnThatWaitedAndIsUnknownIsSentAgain) {
+  // The turn is lost while it waits, as with a server that is started anew.
+  int arrivals = 0;
+  service().SetOnChat([&arrivals](const v1::ChatRequest& request) {
+    if (++arrivals > 1) return Reply(request);
+    return FakeTurn{.events = {QueuedEvent(1)}, .end = std::nullopt};
+  });
+  service().SetFaults({.after_event = [this, lost = std::make_shared<std::atomic<bool>>(false)](
+                                          int64_t written) -> std::optional<grpc::Status> {
+                         if (written != 1 || lost->exchange(true)) return std::nullopt;
+                         service().ForgetTurns();
+                         return kBroken;
+                       },
+                       .merge_deltas = false});
+  const auto finished = Chat();
+  ASSERT_TRUE(finished.ok()) << finished.status();
+  EXPECT_EQ(text, "One two three.");
+  EXPECT_THAT(service().attaches(), SizeIs(1));
+  EXPECT_THAT(service().chats(), SizeIs(2));
+}
+
+TEST_F(ResilientTurnTest, OneThatHadBegunIsNot) {
+  service().SetFaults({.after_event = [this](int64_t written) -> std::optional<grpc::Status> {
+                         if (written != 2) return std::nullopt;
+                         service().ForgetTurns();
+                         return kBroken;
+                       },
+                       .merge_deltas = false});
+  EXPECT_EQ(ErrorReason(Chat().status()), "BEYOND_REPLAY");
+  EXPECT_EQ(text, "One ");
+  EXPECT_EQ(service().generated_turns(), 1);
+}
+
 TEST_F(ResilientTurnTest, ConnectionsCutOnTheWireLoseAndDoubleNothing) {
   TcpRelay relay(server_.address());
   UseServer(relay.address());

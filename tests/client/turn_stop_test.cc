@@ -107,7 +107,7 @@ TEST_F(TurnStopTest, LeavingAnAttachedTurnLeavesItAlone) {
                      },
                      &cancel)
                  .status();
-  } while (status.code() == absl::StatusCode::kNotFound);
+  } while (status.code() == absl::StatusCode::kOutOfRange);
   EXPECT_EQ(status.code(), absl::StatusCode::kCancelled);
   EXPECT_EQ(server_.service().cancelled_turns(), 0);
   v1::CancelTurnRequest end;
