@@ -14,6 +14,7 @@
 
 namespace perennial::text_internal {
 
+// For unique_ptr: a handle goes back to the library that made it, on any thread.
 struct FreeTokenizer {
   void operator()(PerennialTokenizer* tokenizer) const { perennial_tokenizer_free(tokenizer); }
 };
@@ -42,6 +43,7 @@ class OwnedBytes {
 
   // Where a call writes its result; use once.
   PerennialBytes* out() { return &bytes_; }
+  // A copy of what the library wrote, empty if it wrote nothing.
   std::string Text() const { return std::string(reinterpret_cast<const char*>(bytes_.data), bytes_.size); }
 
  private:
@@ -56,7 +58,9 @@ class OwnedTokens {
   OwnedTokens& operator=(const OwnedTokens&) = delete;
   ~OwnedTokens() { perennial_tokens_free(tokens_); }
 
+  // Where a call writes its result; use once.
   PerennialTokens* out() { return &tokens_; }
+  // A copy, as above.
   std::vector<TokenId> Tokens() const {
     return tokens_.size == 0 ? std::vector<TokenId>() : std::vector<TokenId>(tokens_.data, tokens_.data + tokens_.size);
   }
