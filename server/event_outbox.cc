@@ -18,6 +18,7 @@ void EventOutbox::Push(v1::TurnEvent event) {
       const int64_t bytes = Bytes(last);
       last.mutable_delta()->mutable_text()->append(event.delta().text());
       last.mutable_delta()->set_tokens(last.delta().tokens() + event.delta().tokens());
+      last.mutable_delta()->mutable_logprobs()->MergeFrom(event.delta().logprobs());
       last.set_sequence(event.sequence());
       waiting_bytes_ += Bytes(last) - bytes;
       return;

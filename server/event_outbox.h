@@ -15,7 +15,8 @@ namespace perennial {
 class EventOutbox {
  public:
   // Appends an event. A delta right after a waiting delta is merged into it (first_sequence stays, sequence moves on,
-  // texts and token counts add up); a heartbeat replaces a waiting heartbeat. All else keeps its place.
+  // texts, token counts and log-probabilities add up); a heartbeat replaces a waiting heartbeat. All else keeps its
+  // place.
   void Push(v1::TurnEvent event);
 
   bool empty() const { return waiting_.empty(); }

@@ -22,6 +22,8 @@ v1::FinishReason ToFinishReason(FinishReason reason) {
       return v1::FINISH_REASON_MAX_TOKENS;
     case FinishReason::kStop:
       return v1::FINISH_REASON_STOP;
+    case FinishReason::kStopToken:
+      return v1::FINISH_REASON_STOP_TOKEN;
   }
   return v1::FINISH_REASON_UNSPECIFIED;
 }
@@ -36,9 +38,21 @@ void SetEvent(const TurnStarted& started, v1::TurnEvent& message) {
   *event->mutable_memory() = ToProto(started.memory);
 }
 
+template <typename Message>
+void SetLogprob(const TurnLogprob& logprob, Message& message) {
+  message.set_token(logprob.token);
+  message.set_token_bytes(logprob.bytes);
+  message.set_logprob(logprob.logprob);
+}
+
 void SetEvent(const TurnDelta& delta, v1::TurnEvent& message) {
   message.mutable_delta()->set_text(delta.text);
   message.mutable_delta()->set_tokens(delta.tokens);
+  for (const TurnLogprobs& logprobs : delta.logprobs) {
+    v1::TokenLogprob* token = message.mutable_delta()->add_logprobs();
+    SetLogprob(logprobs.chosen, *token);
+    for (const TurnLogprob& top : logprobs.top) SetLogprob(top, *token->add_top());
+  }
 }
 
 void SetEvent(const TurnEvicted& evicted, v1::TurnEvent& message) {

@@ -35,7 +35,7 @@ class RecordingTurnSink : public TurnSink {
       EXPECT_EQ(event.sequence, last_sequence_ + (heartbeat ? 0 : 1)) << "a gap in the sequence";
       last_sequence_ = event.sequence;
       if (const auto* delta = std::get_if<TurnDelta>(&event.event)) {
-        EXPECT_FALSE(delta->text.empty());
+        EXPECT_FALSE(delta->text.empty() && delta->logprobs.empty());
         text_ += delta->text;
       }
       events_.push_back(event);

@@ -1,6 +1,5 @@
 #include "server/engine/active_turn.h"
 
-#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -20,7 +19,7 @@ ActiveTurn::ActiveTurn(SubmittedTurn submitted, LiveSession* session, const Engi
       to_feed_(session->unfed),
       own_begin_(begin_ + static_cast<int64_t>(to_feed_.size())),
       last_service_(service),
-      sampler_(submitted_.spec.sampling),
+      sampler_(submitted_.spec, model),
       text_(submitted_.spec.stop_strings, model->trim_leading_space) {
   PERENNIAL_CHECK(!session->leased);
   TurnSpec& spec = submitted_.spec;
@@ -85,13 +84,7 @@ void ActiveTurn::EndChunk(absl::Time now) {
 }
 
 TokenId ActiveTurn::Sample(absl::Span<const float> logits, std::vector<TokenId>& recent) {
-  recent.clear();
-  if (spec().sampling.repetition_penalty != 1.0f) {
-    session_->recent.CopyNewest(static_cast<size_t>(spec().sampling.repetition_window), recent);
-  }
-  const absl::Span<const TokenId> banned =
-      spec().ignore_end_of_turn ? absl::MakeConstSpan(model_->end_tokens) : absl::Span<const TokenId>();
-  return sampler_.Sample(logits, recent, banned);
+  return sampler_.Sample(logits, session_->recent, usage_.generated_tokens, recent);
 }
 
 std::optional<ActiveTurn::End> ActiveTurn::AcceptToken(TokenId token, absl::Time now) {
@@ -107,22 +100,28 @@ std::optional<ActiveTurn::End> ActiveTurn::AcceptToken(TokenId token, absl::Time
   usage_.evicted_tokens = session_->window.horizon() - horizon_before_;
   ReportEviction(now);
 
-  const std::vector<TokenId>& end_tokens = model_->end_tokens;
-  if (std::find(end_tokens.begin(), end_tokens.end(), token) != end_tokens.end()) {
-    end_token_sampled_ = true;
-    SendText(text_.Finish(), now);
-    return EndFor(FinishReason::kEndOfTurn);
+  sampler_.AddLogprobs(token, untold_logprobs_);
+  end_token_sampled_ = sampler_.IsEnd(token);
+  if (!end_token_sampled_) {
+    // A new vector: the prompt's memory goes.
+    to_feed_ = std::vector<TokenId>{token};
+    num_fed_ = 0;
+    ++session_->stream_tokens;
   }
-  // A new vector: the prompt's memory goes.
-  to_feed_ = std::vector<TokenId>{token};
-  num_fed_ = 0;
-  ++session_->stream_tokens;
+  if (end_token_sampled_ || sampler_.IsStop(token)) {
+    SendText(text_.Finish(), now);
+    return EndFor(sampler_.IsStop(token) ? FinishReason::kStopToken : FinishReason::kEndOfTurn);
+  }
   ++untold_tokens_;
 
   std::string text = text_.Add(model_->token_bytes(token));
   std::optional<End> end;
   if (text_.stopped_by().has_value()) {
     end = EndFor(FinishReason::kStop);
+  } else if (absl::Status status = sampler_.Accept(token); !status.ok() || sampler_.Exhausted()) {
+    text += text_.Finish();
+    end = EndFor(FinishReason::kEndOfTurn);
+    end->status = std::move(status);
   } else if (spec().max_tokens > 0 && usage_.generated_tokens == spec().max_tokens) {
     text += text_.Finish();
     end = EndFor(FinishReason::kMaxTokens);
@@ -133,13 +132,13 @@ std::optional<ActiveTurn::End> ActiveTurn::AcceptToken(TokenId token, absl::Time
 
 ActiveTurn::End ActiveTurn::EndFor(FinishReason reason) const {
   // A stop string that had to wait for a longer one may come out only when the reply ends for another reason.
-  if (text_.stopped_by().has_value()) return {FinishReason::kStop, *text_.stopped_by()};
-  return {reason};
+  if (text_.stopped_by().has_value()) return {FinishReason::kStop, *text_.stopped_by(), absl::OkStatus()};
+  return {reason, -1, absl::OkStatus()};
 }
 
 TurnResult ActiveTurn::Finish(const End& end) {
   CloseReply();
-  TurnResult result = Result(absl::OkStatus());
+  TurnResult result = Result(end.status);
   result.reason = end.reason;
   result.stop_index = end.stop_index;
   return result;
@@ -187,8 +186,12 @@ void ActiveTurn::ReportEviction(absl::Time now) {
 }
 
 void ActiveTurn::SendText(std::string text, absl::Time now) {
-  if (text.empty()) return;
-  output().Send(TurnDelta{std::move(text), std::exchange(untold_tokens_, 0)}, now);
+  if (text.empty() && untold_logprobs_.empty()) return;
+  TurnDelta delta;
+  delta.tokens = text.empty() ? 0 : std::exchange(untold_tokens_, 0);
+  delta.text = std::move(text);
+  delta.logprobs = std::exchange(untold_logprobs_, {});
+  output().Send(std::move(delta), now);
 }
 
 void ActiveTurn::CloseReply() {

@@ -18,11 +18,11 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "model/model_runner.h"
-#include "model/sampler.h"
 #include "model/text/text_stream.h"
 #include "model/token.h"
 #include "server/engine/engine.h"
 #include "server/engine/live_session.h"
+#include "server/engine/reply_sampler.h"
 #include "server/engine/scheduler.h"
 #include "server/engine/submitted_turn.h"
 #include "server/engine/turn.h"
@@ -44,6 +44,7 @@ class ActiveTurn {
   struct End {
     FinishReason reason;
     int32_t stop_index = -1;
+    absl::Status status;  // not OK: instead of `reason`, why the reply cannot go on
   };
 
   // Admits: takes the lease and sends TurnStarted. `service`: number of the last service of any turn (scheduler.h).
@@ -90,6 +91,7 @@ class ActiveTurn {
  private:
   // Tells the client if the horizon has passed a turn boundary since it was last told.
   void ReportEviction(absl::Time now);
+  // Sends text, and log-probabilities that were not sent yet, if there are any.
   void SendText(std::string text, absl::Time now);
   // The stream after a reply: what was sampled last and not fed (none after an end token), and what closes the reply.
   void CloseReply();
@@ -115,9 +117,10 @@ class ActiveTurn {
   bool committed_ = false;          // the first token was sampled: the turn can no longer be undone
   bool end_token_sampled_ = false;  // reply_end is fed in its place
 
-  Sampler sampler_;
+  ReplySampler sampler_;
   TextStream text_;
-  int32_t untold_tokens_ = 0;  // sampled since the last delta
+  int32_t untold_tokens_ = 0;  // sampled since the last text
+  std::vector<TurnLogprobs> untold_logprobs_;
   TurnUsage usage_;
   TurnTiming timing_;
   absl::Time first_token_at_;

@@ -45,6 +45,9 @@ struct EngineOptions {
   int64_t max_generated_tokens = 1 << 20;  // TurnSpec::max_tokens at most, where it is not 0
   int32_t max_stop_strings = 16;
   int32_t max_stop_string_bytes = 256;
+  int32_t max_stop_tokens = 16;
+  int32_t max_logit_biases = 1024;
+  int32_t max_top_logprobs = 20;
   int32_t max_page_size = 1000;
   int32_t max_labels = 32;        // per session
   int32_t max_label_bytes = 256;  // of a key, and of a value

@@ -20,7 +20,10 @@ void RecentTokens::CopyNewest(size_t count, std::vector<TokenId>& newest) const 
   newest.clear();
   count = std::min(count, ring_.size());
   // Oldest first, the ring is [next_, end) followed by [0, next_).
-  for (size_t i = ring_.size() - count; i < ring_.size(); ++i) newest.push_back(ring_[(next_ + i) % ring_.size()]);
+  const size_t from_first = std::min(count, next_);
+  newest.insert(newest.end(), ring_.end() - static_cast<std::ptrdiff_t>(count - from_first), ring_.end());
+  newest.insert(newest.end(), ring_.begin() + static_cast<std::ptrdiff_t>(next_ - from_first),
+                ring_.begin() + static_cast<std::ptrdiff_t>(next_));
 }
 
 }  // namespace perennial

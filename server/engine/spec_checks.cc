@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
+#include "server/engine/sampling_checks.h"
 #include "server/engine/session_id.h"
 #include "server/engine/tenants.h"
 
@@ -110,7 +111,6 @@ absl::Status CheckTurnSpec(const TurnSpec& spec, const EngineOptions& options, c
     if (absl::Status status = CheckLabels(spec.ephemeral->labels, options); !status.ok()) return status;
   }
   if (absl::Status status = CheckMessage(spec.message, options, runner); !status.ok()) return status;
-  if (absl::Status status = ValidateSamplingParams(spec.sampling); !status.ok()) return Invalid(status.message());
   if (spec.max_tokens < 0 || spec.max_tokens > options.max_generated_tokens) {
     return Invalid("max_tokens: ", spec.max_tokens, " is not in [0, ", options.max_generated_tokens, "]");
   }
@@ -126,6 +126,7 @@ absl::Status CheckTurnSpec(const TurnSpec& spec, const EngineOptions& options, c
       return Invalid("stop_strings[", i, "]: has ", bytes, " bytes, must have 1 to ", options.max_stop_string_bytes);
     }
   }
+  if (absl::Status status = CheckSampling(spec, options, runner); !status.ok()) return status;
   if (!IsTenantName(spec.tenant)) {
     return Invalid("tenant: has ", spec.tenant.size(), " characters, must have at most ", kMaxTenantBytes,
                    " of A-Z, a-z, 0-9, _, . and -");

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -15,6 +16,7 @@
 #include "model/sampler.h"
 #include "model/text/user_turn.h"
 #include "model/token.h"
+#include "model/token_constraint.h"
 #include "server/engine/session.h"
 
 namespace perennial {
@@ -37,6 +39,12 @@ struct TurnSpec {
   int64_t max_tokens = 0;           // 0: until the client leaves; needs ignore_end_of_turn
   bool ignore_end_of_turn = false;  // end tokens are never sampled
   std::vector<std::string> stop_strings;
+  std::vector<TokenId> stop_tokens;     // end the reply; they stay in the stream, but are not part of its text
+  int64_t min_tokens = 0;               // end and stop tokens are not sampled before so many tokens were
+  std::optional<int32_t> top_logprobs;  // log-probabilities of each sampled token and of so many most likely ones
+  // What the reply must look like, at its beginning; null: anything. This turn's alone. Where the reply reaches
+  // max_tokens it is cut, complete or not.
+  std::shared_ptr<TokenConstraint> constraint;
   std::string tenant;  // tenants take turns; up to kMaxTenantBytes of [A-Za-z0-9_.-]; empty: one tenant like the others
   Priority priority = Priority::kInteractive;
   bool reject_if_busy = false;  // TURN_IN_PROGRESS instead of waiting for the session's running turn
@@ -58,9 +66,22 @@ struct TurnStarted {
   SessionMemory memory;       // before the prompt is fed
 };
 
+struct TurnLogprob {
+  TokenId token = kNoToken;
+  std::string bytes;  // that the token stands for
+  float logprob = 0.0f;
+};
+
+// At one sampled token.
+struct TurnLogprobs {
+  TurnLogprob chosen;
+  std::vector<TurnLogprob> top;  // the most likely tokens, most likely first
+};
+
 struct TurnDelta {
-  std::string text;    // valid UTF-8, not cumulative
-  int32_t tokens = 0;  // sampled tokens this text came from
+  std::string text;                    // valid UTF-8, not cumulative; may be empty where there are logprobs
+  int32_t tokens = 0;                  // sampled tokens this text came from
+  std::vector<TurnLogprobs> logprobs;  // of the tokens sampled since the last delta; none unless asked for
 };
 
 // The horizon passed one or more turn boundaries: what those turns said can no longer be read by the model.
@@ -88,7 +109,7 @@ struct TurnEvent {
 
 // ---- The end. ----
 
-enum class FinishReason { kEndOfTurn, kMaxTokens, kStop };
+enum class FinishReason { kEndOfTurn, kMaxTokens, kStop, kStopToken };
 
 struct TurnUsage {
   int64_t prompt_tokens = 0;     // of this turn's message

@@ -120,6 +120,11 @@ void EngineSimulation::SubmitTurn() {
   if (spec.ignore_end_of_turn && OneIn(3)) spec.max_tokens = 0;
   spec.sampling.temperature = OneIn(2) ? 0.0f : 1.0f;
   spec.sampling.repetition_penalty = OneIn(3) ? 1.3f : 1.0f;
+  if (OneIn(4)) spec.sampling.frequency_penalty = 0.5f;
+  if (OneIn(4)) spec.sampling.dry.multiplier = 1.0f;
+  if (OneIn(4)) spec.min_tokens = Random(0, spec.max_tokens > 0 ? spec.max_tokens : 40);
+  if (OneIn(5)) spec.stop_tokens = {static_cast<TokenId>('a' + Random(0, 6))};
+  if (OneIn(5)) spec.top_logprobs = static_cast<int32_t>(Random(0, 3));
   spec.sampling.seed = random_();
   if (OneIn(5)) spec.stop_strings = {std::string(1, static_cast<char>('a' + Random(0, 4))) + "b"};
   spec.reject_if_busy = OneIn(5);
@@ -294,7 +299,8 @@ void EngineSimulation::CheckProgress() {
     // Seen from outside, a service is a token's text. A plain greedy turn follows the script, whose tokens all have
     // some.
     const SamplingParams& sampling = turn.spec.sampling;
-    if (sampling.temperature > 0 || sampling.repetition_penalty != 1.0f || turn.spec.ignore_end_of_turn) continue;
+    if (sampling.temperature > 0 || sampling.needs_recent() || turn.spec.ignore_end_of_turn) continue;
+    if (turn.spec.min_tokens > 0) continue;
     // A prefill needs a service per token at most; stop strings hold back one token's text.
     const bool decoding = !turn.sink.text().empty();
     const int64_t services = decoding ? 2 : turn.prompt_tokens + 2;

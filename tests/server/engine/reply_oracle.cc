@@ -37,18 +37,35 @@ ReplyOracle::Reply ReplyOracle::Say(const TurnSpec& turn, int64_t cut_after) {
   ++num_turns_;
   stream_.insert(stream_.end(), own.begin(), own.end());
   Sampler sampler(turn.sampling);
+  const auto contains = [](const std::vector<TokenId>& tokens, TokenId token) {
+    return std::find(tokens.begin(), tokens.end(), token) != tokens.end();
+  };
+  std::vector<TokenId> enders = end_tokens_;
+  enders.insert(enders.end(), turn.stop_tokens.begin(), turn.stop_tokens.end());
+  std::vector<TokenId> banned;
+  for (const TokenId token : end_tokens_) {
+    if (turn.ignore_end_of_turn && !contains(turn.stop_tokens, token)) banned.push_back(token);
+  }
   Reply reply;
   while (true) {
     absl::Span<const float> logits;
     while (num_fed_ < stream_tokens()) logits = Feed(stream_, num_fed_++);
-    const TokenId token =
-        sampler.Sample(logits, stream_, turn.ignore_end_of_turn ? end_tokens_ : std::vector<TokenId>());
+    const TokenId token = sampler.Sample({.logits = logits,
+                                          .recent = stream_,
+                                          .banned = reply.generated < turn.min_tokens ? enders : banned,
+                                          .allowed = {},
+                                          .breakers = enders});
     ++reply.generated;
-    if (std::find(end_tokens_.begin(), end_tokens_.end(), token) != end_tokens_.end()) {
-      reply.reason = FinishReason::kEndOfTurn;
+    const bool stops = contains(turn.stop_tokens, token);
+    if (contains(end_tokens_, token)) {
+      reply.reason = stops ? FinishReason::kStopToken : FinishReason::kEndOfTurn;
       break;
     }
     stream_.push_back(token);
+    if (stops) {
+      reply.reason = FinishReason::kStopToken;
+      break;
+    }
     if (token < 128) reply.text.push_back(static_cast<char>(token));
     if (!turn.stop_strings.empty() && reply.text.find(turn.stop_strings[0]) != std::string::npos) {
       reply.text.resize(reply.text.find(turn.stop_strings[0]));
