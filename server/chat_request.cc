@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/engine/error.h"
+#include "server/request_identity.h"
 
 namespace perennial {
 namespace {
@@ -55,6 +56,20 @@ absl::StatusOr<std::vector<std::string>> CheckStop(const v1::ChatRequest& reques
   return std::vector<std::string>(request.stop().begin(), request.stop().end());
 }
 
+absl::StatusOr<OnDisconnect> CheckOnDisconnect(const v1::ChatRequest& request) {
+  switch (request.on_disconnect()) {
+    case v1::ON_DISCONNECT_UNSPECIFIED:
+    case v1::ON_DISCONNECT_CANCEL:
+      return OnDisconnect::kCancel;
+    case v1::ON_DISCONNECT_CONTINUE:
+      if (request.request_id().empty()) return FieldError("request_id", "is needed by ON_DISCONNECT_CONTINUE");
+      return OnDisconnect::kContinue;
+    default:
+      return FieldError("on_disconnect", absl::StrCat(static_cast<int>(request.on_disconnect()),
+                                                      " is not a value that this server knows"));
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<CheckedChat> CheckChat(const v1::ChatRequest& request, const RequestRules& rules, uint64_t seed) {
@@ -97,12 +112,21 @@ absl::StatusOr<CheckedChat> CheckChat(const v1::ChatRequest& request, const Requ
     case v1::IF_BUSY_WAIT:
       break;
     case v1::IF_BUSY_REJECT:
-      chat.turn.reject_if_busy = true;
+      chat.turn.if_busy = IfBusy::kReject;
+      break;
+    case v1::IF_BUSY_INTERRUPT:
+      chat.turn.if_busy = IfBusy::kInterrupt;
       break;
     default:
       return FieldError("if_busy",
                         absl::StrCat(static_cast<int>(request.if_busy()), " is not a value that this server knows"));
   }
+  absl::StatusOr<OnDisconnect> on_disconnect = CheckOnDisconnect(request);
+  if (!on_disconnect.ok()) return on_disconnect.status();
+  chat.turn.on_disconnect = *on_disconnect;
+  absl::StatusOr<RequestTag> tag = TagOf(request.request_id(), request);
+  if (!tag.ok()) return tag.status();
+  chat.turn.request = *std::move(tag);
   if (request.has_expected_turn()) {
     if (request.expected_turn() < 0) {
       return FieldError("expected_turn", absl::StrCat(request.expected_turn(), " is negative"));

@@ -9,12 +9,15 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "server/attach_reactor.h"
 #include "server/chat_reactor.h"
 #include "server/model_answer.h"
+#include "server/request_identity.h"
 #include "server/request_rules.h"
 #include "server/session_request.h"
 #include "server/status_mapping.h"
 #include "server/to_proto.h"
+#include "server/turn_request.h"
 
 namespace perennial {
 namespace {
@@ -63,6 +66,9 @@ grpc::ServerUnaryReactor* ChatService::CreateSession(grpc::CallbackServerContext
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
   absl::StatusOr<CheckedSession> checked = CheckSessionConfig(request->config(), parts_.rules);
   if (!checked.ok()) return Refuse(reactor, checked.status());
+  absl::StatusOr<RequestTag> tag = TagOf(request->request_id(), *request);
+  if (!tag.ok()) return Refuse(reactor, tag.status());
+  checked->spec.request = *std::move(tag);
   const int64_t text_bytes = checked->text_bytes;
   const auto session = std::make_shared<CheckedSession>(*std::move(checked));
   const absl::Status status = parts_.text_worker->Run(text_bytes, [this, reactor, response, session] {
@@ -122,6 +128,24 @@ grpc::ServerUnaryReactor* ChatService::DeleteSession(grpc::CallbackServerContext
 grpc::ServerWriteReactor<v1::ChatResponse>* ChatService::Chat(grpc::CallbackServerContext* context,
                                                               const v1::ChatRequest* request) {
   return ChatReactor::Start(&parts_, context, *request);
+}
+
+grpc::ServerWriteReactor<v1::AttachResponse>* ChatService::Attach(grpc::CallbackServerContext* context,
+                                                                  const v1::AttachRequest* request) {
+  return AttachReactor::Start(&parts_, context, *request);
+}
+
+grpc::ServerUnaryReactor* ChatService::CancelTurn(grpc::CallbackServerContext* context,
+                                                  const v1::CancelTurnRequest* request,
+                                                  v1::CancelTurnResponse* response) {
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  absl::StatusOr<TurnAddress> turn = CheckCancelTurn(*request);
+  if (!turn.ok()) return Refuse(reactor, turn.status());
+  parts_.engine->CancelTurn(*std::move(turn), [reactor, response](absl::StatusOr<int32_t> cancelled) {
+    if (cancelled.ok()) response->set_cancelled_turns(*cancelled);
+    reactor->Finish(ToGrpcStatus(cancelled.status()));
+  });
+  return reactor;
 }
 
 grpc::ServerUnaryReactor* ChatService::GetModel(grpc::CallbackServerContext* context,

@@ -18,7 +18,7 @@ inline constexpr int32_t kApiRevision = 1;
 //
 // A unary method checks its request on gRPC's thread, hands it to the engine and returns gRPC's own reactor at once;
 // the engine's callback fills in the response and finishes the reactor. Request and response live until then. A client
-// that leaves before is simply not there any more when the answer comes. Chat is ChatReactor's.
+// that leaves before is simply not there any more when the answer comes. Chat is ChatReactor's, Attach AttachReactor's.
 class ChatService final : public v1::ChatService::CallbackService {
  public:
   explicit ChatService(ServiceParts parts) : parts_(std::move(parts)) {}
@@ -35,6 +35,10 @@ class ChatService final : public v1::ChatService::CallbackService {
                                           v1::DeleteSessionResponse* response) override;
   grpc::ServerWriteReactor<v1::ChatResponse>* Chat(grpc::CallbackServerContext* context,
                                                    const v1::ChatRequest* request) override;
+  grpc::ServerWriteReactor<v1::AttachResponse>* Attach(grpc::CallbackServerContext* context,
+                                                       const v1::AttachRequest* request) override;
+  grpc::ServerUnaryReactor* CancelTurn(grpc::CallbackServerContext* context, const v1::CancelTurnRequest* request,
+                                       v1::CancelTurnResponse* response) override;
   grpc::ServerUnaryReactor* GetModel(grpc::CallbackServerContext* context, const v1::GetModelRequest* request,
                                      v1::GetModelResponse* response) override;
   grpc::ServerUnaryReactor* CountTokens(grpc::CallbackServerContext* context, const v1::CountTokensRequest* request,

@@ -80,6 +80,15 @@ ABSL_FLAG(perennial::ByteSize, rpc_memory, perennial::ByteSize{perennial::Server
           "memory for gRPC's own buffers, over all connections");
 PERENNIAL_FLAG(int32_t, max_streams_per_connection, "calls at once on one connection; more wait in the client");
 PERENNIAL_ENGINE_FLAG(absl::Duration, slow_reader_timeout, "a turn paused for so long ends with ABORTED");
+PERENNIAL_ENGINE_FLAG(absl::Duration, detach_timeout,
+                      "a turn that may go on without its client ends after so long without any reader");
+ABSL_FLAG(perennial::ByteSize, replay_bytes, perennial::ByteSize{perennial::EngineOptions().replay_bytes},
+          "of one turn's newest events, kept for clients that come back; half of it may wait for them");
+ABSL_FLAG(perennial::ByteSize, kept_replay_bytes, perennial::ByteSize{perennial::EngineOptions().kept_replay_bytes},
+          "the same, of all turns that have ended together; the oldest go first");
+PERENNIAL_ENGINE_FLAG(int32_t, max_readers_per_turn, "clients that follow one turn at once");
+PERENNIAL_ENGINE_FLAG(absl::Duration, request_id_ttl, "a request_id is remembered for so long after its turn's end");
+PERENNIAL_ENGINE_FLAG(int32_t, max_request_ids, "request_ids remembered at once; new ones are then refused");
 PERENNIAL_ENGINE_FLAG(absl::Duration, heartbeat_interval, "silence towards a client before a heartbeat");
 PERENNIAL_ENGINE_FLAG(absl::Duration, retry_after, "hint in RESOURCE_EXHAUSTED when to try again");
 PERENNIAL_FLAG(absl::Duration, drain_timeout, "on SIGTERM or SIGINT running turns may finish for so long");
@@ -108,8 +117,9 @@ const std::vector<FlagGroup>& FlagGroups() {
         "max_stop_string_bytes", "max_text_bytes", "inline_text_bytes", "max_waiting_texts"}},
       {"Steps", {"max_running_turns", "max_step_tokens", "prefill_chunk_tokens"}},
       {"Streams and shutdown",
-       {"max_unread_bytes", "slow_reader_timeout", "heartbeat_interval", "rpc_memory", "max_streams_per_connection",
-        "retry_after", "drain_timeout", "log_level"}},
+       {"max_unread_bytes", "slow_reader_timeout", "detach_timeout", "replay_bytes", "kept_replay_bytes",
+        "max_readers_per_turn", "request_id_ttl", "max_request_ids", "heartbeat_interval", "rpc_memory",
+        "max_streams_per_connection", "retry_after", "drain_timeout", "log_level"}},
   };
   return *groups;
 }
@@ -210,6 +220,12 @@ ServerOptions OptionsFromFlags(const HostLimits& host) {
   engine.max_idle_timeout = absl::GetFlag(FLAGS_max_idle_timeout);
   engine.heartbeat_interval = absl::GetFlag(FLAGS_heartbeat_interval);
   engine.slow_reader_timeout = absl::GetFlag(FLAGS_slow_reader_timeout);
+  engine.detach_timeout = absl::GetFlag(FLAGS_detach_timeout);
+  engine.replay_bytes = absl::GetFlag(FLAGS_replay_bytes).bytes;
+  engine.kept_replay_bytes = absl::GetFlag(FLAGS_kept_replay_bytes).bytes;
+  engine.max_readers_per_turn = absl::GetFlag(FLAGS_max_readers_per_turn);
+  engine.request_id_ttl = absl::GetFlag(FLAGS_request_id_ttl);
+  engine.max_request_ids = absl::GetFlag(FLAGS_max_request_ids);
   engine.retry_after = absl::GetFlag(FLAGS_retry_after);
   return options;
 }

@@ -36,6 +36,12 @@ v1::Limits MakeLimits(const RequestRules& rules) {
   *limits.mutable_heartbeat_interval() = ToProto(engine.heartbeat_interval);
   *limits.mutable_slow_reader_timeout() = ToProto(engine.slow_reader_timeout);
   limits.set_max_unread_bytes(options.max_unread_bytes);
+  *limits.mutable_detach_timeout() = ToProto(engine.detach_timeout);
+  *limits.mutable_request_id_ttl() = ToProto(engine.request_id_ttl);
+  limits.set_max_request_ids(engine.max_request_ids);
+  limits.set_replay_bytes(engine.replay_bytes);
+  limits.set_max_readers_per_turn(engine.max_readers_per_turn);
+  limits.set_kept_replay_bytes(engine.kept_replay_bytes);
   return limits;
 }
 

@@ -24,8 +24,18 @@ v1::FinishReason ToFinishReason(FinishReason reason) {
       return v1::FINISH_REASON_STOP;
     case FinishReason::kStopToken:
       return v1::FINISH_REASON_STOP_TOKEN;
+    case FinishReason::kCancelled:
+      return v1::FINISH_REASON_CANCELLED;
   }
   return v1::FINISH_REASON_UNSPECIFIED;
+}
+
+void SetEvent(const TurnState& state, v1::TurnEvent& message) {
+  v1::TurnState* event = message.mutable_state();
+  event->set_phase(ToProto(state.phase));
+  event->set_oldest_sequence(state.oldest_sequence);
+  event->set_newest_sequence(state.newest_sequence);
+  event->set_generated_tokens(state.generated_tokens);
 }
 
 void SetEvent(const TurnQueued& queued, v1::TurnEvent& message) {
@@ -107,6 +117,18 @@ v1::SessionState ToProto(SessionState state) {
   return v1::SESSION_STATE_UNSPECIFIED;
 }
 
+v1::TurnPhase ToProto(TurnPhase phase) {
+  switch (phase) {
+    case TurnPhase::kWaiting:
+      return v1::TURN_PHASE_WAITING;
+    case TurnPhase::kRunning:
+      return v1::TURN_PHASE_RUNNING;
+    case TurnPhase::kEnded:
+      return v1::TURN_PHASE_ENDED;
+  }
+  return v1::TURN_PHASE_UNSPECIFIED;
+}
+
 v1::SessionMemory ToProto(const SessionMemory& memory) {
   v1::SessionMemory message;
   message.set_stream_tokens(memory.stream_tokens);
@@ -166,6 +188,11 @@ v1::Stats ToProto(const EngineStats& stats) {
   *message.mutable_max_step_time() = ToProto(stats.max_step_time);
   *message.mutable_uptime() = ToProto(stats.uptime);
   message.set_draining(stats.draining);
+  message.set_detached_turns(stats.detached_turns);
+  message.set_kept_turns(stats.kept_turns);
+  message.set_replay_bytes(stats.replay_bytes);
+  message.set_request_ids(stats.request_ids);
+  message.set_turns_rejoined(stats.turns_rejoined);
   return message;
 }
 
@@ -190,7 +217,7 @@ v1::TurnEvent ToProto(const TurnEvent& event, const std::string& session_id, int
   return message;
 }
 
-v1::TurnEvent ToFinishedEvent(const TurnResult& result, const std::vector<std::string>& stop_strings) {
+v1::TurnEvent ToFinishedEvent(const TurnResult& result) {
   PERENNIAL_CHECK(result.status.ok());
   v1::TurnEvent message;
   message.set_session_id(result.session_id);
@@ -199,9 +226,7 @@ v1::TurnEvent ToFinishedEvent(const TurnResult& result, const std::vector<std::s
   message.set_sequence(result.sequence);
   v1::Finished* finished = message.mutable_finished();
   finished->set_reason(ToFinishReason(result.reason));
-  if (result.stop_index >= 0 && static_cast<size_t>(result.stop_index) < stop_strings.size()) {
-    finished->set_stop(stop_strings[static_cast<size_t>(result.stop_index)]);
-  }
+  finished->set_stop(result.stop);
   v1::Usage* usage = finished->mutable_usage();
   usage->set_prompt_tokens(result.usage.prompt_tokens);
   usage->set_fed_tokens(result.usage.fed_tokens);

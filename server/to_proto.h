@@ -22,6 +22,7 @@ google::protobuf::Duration ToProto(absl::Duration duration);
 google::protobuf::Timestamp ToProto(absl::Time time);
 
 v1::SessionState ToProto(SessionState state);
+v1::TurnPhase ToProto(TurnPhase phase);
 v1::SessionMemory ToProto(const SessionMemory& memory);
 v1::Session ToProto(const SessionSummary& session);
 v1::Stats ToProto(const EngineStats& stats);
@@ -29,11 +30,11 @@ v1::Stats ToProto(const EngineStats& stats);
 // All fields but the seed, which has no default.
 v1::Sampling ToProto(const SamplingParams& sampling);
 
-// `session_id` and `turn`: known once TurnStarted has come ("" and 0 before).
+// `session_id` and `turn`: known once TurnState or TurnStarted has come ("" and 0 before).
 v1::TurnEvent ToProto(const TurnEvent& event, const std::string& session_id, int64_t turn);
 
 // The `finished` event. REQUIRES: result.status.ok().
-v1::TurnEvent ToFinishedEvent(const TurnResult& result, const std::vector<std::string>& stop_strings);
+v1::TurnEvent ToFinishedEvent(const TurnResult& result);
 
 // SESSION_STATE_UNSPECIFIED and unknown values: no state.
 std::optional<SessionState> FromProto(v1::SessionState state);

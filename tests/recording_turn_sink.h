@@ -3,6 +3,7 @@
 #ifndef PERENNIAL_TESTS_RECORDING_TURN_SINK_H_
 #define PERENNIAL_TESTS_RECORDING_TURN_SINK_H_
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -20,9 +21,12 @@
 namespace perennial {
 
 // Thread-safe: the engine's thread tells, a test's thread reads. Adds a test failure if sequence numbers have a gap, a
-// heartbeat takes one, or anything comes after OnFinish.
+// heartbeat or a state takes one, or anything comes after OnFinish.
 class RecordingTurnSink : public TurnSink {
  public:
+  // `first_sequence`: of the first event that is to come, for a sink that attaches; 0: the oldest that is kept.
+  explicit RecordingTurnSink(int64_t first_sequence = 1) : last_sequence_(first_sequence - 1) {}
+
   // Called after an event, or the end, was recorded; no lock is held. Set before the turn is submitted.
   std::function<void(const TurnEvent&)> on_event;
   std::function<void(const TurnResult&)> on_finish;
@@ -31,9 +35,15 @@ class RecordingTurnSink : public TurnSink {
     {
       absl::MutexLock lock(&mutex_);
       EXPECT_FALSE(finished_) << "an event after OnFinish";
-      const bool heartbeat = std::holds_alternative<TurnHeartbeat>(event.event);
-      EXPECT_EQ(event.sequence, last_sequence_ + (heartbeat ? 0 : 1)) << "a gap in the sequence";
-      last_sequence_ = event.sequence;
+      if (const auto* state = std::get_if<TurnState>(&event.event)) {
+        EXPECT_TRUE(events_.empty()) << "a state is the first event";
+        EXPECT_EQ(event.sequence, state->newest_sequence);
+        if (last_sequence_ < 0) last_sequence_ = std::max<int64_t>(state->oldest_sequence, 1) - 1;
+      } else {
+        const bool heartbeat = std::holds_alternative<TurnHeartbeat>(event.event);
+        EXPECT_EQ(event.sequence, last_sequence_ + (heartbeat ? 0 : 1)) << "a gap in the sequence";
+        last_sequence_ = event.sequence;
+      }
       if (const auto* delta = std::get_if<TurnDelta>(&event.event)) {
         EXPECT_FALSE(delta->text.empty() && delta->logprobs.empty());
         text_ += delta->text;
@@ -47,7 +57,9 @@ class RecordingTurnSink : public TurnSink {
     {
       absl::MutexLock lock(&mutex_);
       EXPECT_FALSE(finished_) << "a second OnFinish";
-      EXPECT_EQ(result.sequence, last_sequence_ + 1);
+      if (result.status.ok()) {
+        EXPECT_EQ(result.sequence, last_sequence_ + 1);
+      }
       result_ = result;
     }
     if (on_finish) on_finish(result);
@@ -102,7 +114,7 @@ class RecordingTurnSink : public TurnSink {
   std::vector<TurnEvent> events_ ABSL_GUARDED_BY(mutex_);
   std::string text_ ABSL_GUARDED_BY(mutex_);
   TurnResult result_ ABSL_GUARDED_BY(mutex_);
-  int64_t last_sequence_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t last_sequence_ ABSL_GUARDED_BY(mutex_);
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

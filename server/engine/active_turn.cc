@@ -38,13 +38,14 @@ ActiveTurn::ActiveTurn(SubmittedTurn submitted, LiveSession* session, const Engi
   session->last_turn = turn_;
   session->last_used = now;
   session->stream_tokens += usage_.prompt_tokens;
-  output().Send(TurnStarted{session->id, turn_, prompt_size_, memory_before}, now);
+  record().SetAdmitted(turn_);
+  record().Send(TurnStarted{session->id, turn_, prompt_size_, memory_before}, now);
 }
 
 TurnDemand ActiveTurn::Demand() const {
   return {.tokens = static_cast<int64_t>(to_feed_.size() - num_fed_),
           .decoding = committed_,
-          .paused = output().paused(),
+          .paused = record().paused(),
           .last_service = last_service_,
           .priority = spec().priority,
           .tenant = submitted_.tenant.number()};
@@ -97,6 +98,7 @@ std::optional<ActiveTurn::End> ActiveTurn::AcceptToken(TokenId token, absl::Time
   }
   timing_.decode = now - first_token_at_;
   ++usage_.generated_tokens;
+  record().CountToken();
   usage_.evicted_tokens = session_->window.horizon() - horizon_before_;
   ReportEviction(now);
 
@@ -132,31 +134,32 @@ std::optional<ActiveTurn::End> ActiveTurn::AcceptToken(TokenId token, absl::Time
 
 ActiveTurn::End ActiveTurn::EndFor(FinishReason reason) const {
   // A stop string that had to wait for a longer one may come out only when the reply ends for another reason.
-  if (text_.stopped_by().has_value()) return {FinishReason::kStop, *text_.stopped_by(), absl::OkStatus()};
-  return {reason, -1, absl::OkStatus()};
+  if (const std::optional<int32_t> index = text_.stopped_by(); index.has_value()) {
+    return {FinishReason::kStop, spec().stop_strings[static_cast<size_t>(*index)]};
+  }
+  return {reason};
 }
 
 TurnResult ActiveTurn::Finish(const End& end) {
   CloseReply();
   TurnResult result = Result(end.status);
   result.reason = end.reason;
-  result.stop_index = end.stop_index;
+  result.stop = end.stop;
   return result;
 }
 
-TurnResult ActiveTurn::EndEarly(absl::Status status, ModelRunner& runner, absl::Time now) {
+TurnResult ActiveTurn::EndEarly(EarlyEnd why, ModelRunner& runner, absl::Time now) {
   PERENNIAL_CHECK(chunk_size_ == 0);
-  if (!committed_) {
-    if (absl::Status undone = Undo(runner, now); !undone.ok()) {
-      if (model_->on_failure) model_->on_failure(undone);
-      status = MakeError(ErrorReason::kModelFailure, "the model failed; the session is lost");
-    }
-    return Result(std::move(status));
+  if (committed_) {
+    SendText(text_.Finish(), now);  // what was held back is in the stream, so readers get to see it
+    CloseReply();
+  } else if (absl::Status undone = Undo(runner, now); !undone.ok()) {
+    if (model_->on_failure) model_->on_failure(undone);
+    why.status = MakeError(ErrorReason::kModelFailure, "the model failed; the session is lost");
   }
-  // What was held back is in the stream, so the client gets to see it; one that does not read gets no more.
-  if (!output().paused()) SendText(text_.Finish(), now);
-  CloseReply();
-  return Result(std::move(status));
+  TurnResult result = Result(std::move(why.status));
+  result.reason = why.reason;
+  return result;
 }
 
 TurnResult ActiveTurn::Drop(absl::Status status) { return Result(std::move(status)); }
@@ -165,21 +168,20 @@ void ActiveTurn::SendHeartbeat(absl::Time now) {
   TurnHeartbeat heartbeat;
   heartbeat.prompt_tokens_fed = committed_ ? prompt_size_ : static_cast<int64_t>(num_fed_);
   heartbeat.prompt_tokens = prompt_size_;
-  output().SendHeartbeat(heartbeat, now);
+  record().SendHeartbeat(heartbeat, now);
 }
 
 void ActiveTurn::ReportEviction(absl::Time now) {
   const int64_t reported = session_->reported_horizon;
   const int64_t horizon = session_->window.horizon();
   const TurnStarts& starts = session_->turn_starts;
-  // A client that does not read is not told; the session's next turn tells what is left to tell.
-  if (starts.TurnOf(horizon) > starts.TurnOf(reported) && !output().paused()) {
+  if (starts.TurnOf(horizon) > starts.TurnOf(reported)) {
     const TurnEvicted evicted = {.first_token = reported,
                                  .end_token = horizon,
                                  .first_turn = starts.TurnOf(reported),
                                  .last_turn = starts.TurnOf(horizon - 1)};
     session_->reported_horizon = horizon;
-    output().Send(evicted, now);
+    record().Send(evicted, now);
   }
   // Between the two there is no boundary now, so that at most one start per windowed token is left.
   session_->turn_starts.ForgetBefore(session_->reported_horizon);
@@ -191,7 +193,7 @@ void ActiveTurn::SendText(std::string text, absl::Time now) {
   delta.tokens = text.empty() ? 0 : std::exchange(untold_tokens_, 0);
   delta.text = std::move(text);
   delta.logprobs = std::exchange(untold_logprobs_, {});
-  output().Send(std::move(delta), now);
+  record().Send(std::move(delta), now);
 }
 
 void ActiveTurn::CloseReply() {

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -29,8 +30,8 @@
 
 namespace perennial {
 
-// Engine thread only. Owns the turn's request and output, points to its session, whose `leased` it holds true from
-// construction until one of the three endings. The caller sends the result it gets to output().
+// Engine thread only. Owns the turn's request, shares its record, points to its session, whose `leased` it holds true
+// from construction until one of the three endings. The caller sends the result it gets to the record.
 class ActiveTurn {
  public:
   // What the turn feeds in the next step. Valid until EndChunk.
@@ -43,8 +44,8 @@ class ActiveTurn {
   // How a reply ended by itself.
   struct End {
     FinishReason reason;
-    int32_t stop_index = -1;
-    absl::Status status;  // not OK: instead of `reason`, why the reply cannot go on
+    std::string stop = "";                   // kStop: the stop string that was met
+    absl::Status status = absl::OkStatus();  // not OK: instead of `reason`, why the reply cannot go on
   };
 
   // Admits: takes the lease and sends TurnStarted. `service`: number of the last service of any turn (scheduler.h).
@@ -52,10 +53,9 @@ class ActiveTurn {
   ActiveTurn(SubmittedTurn submitted, LiveSession* session, const EngineModel* model, int64_t service, absl::Time now);
 
   const TurnSpec& spec() const { return submitted_.spec; }
-  const TurnTicket& ticket() const { return *submitted_.ticket; }
   LiveSession* session() const { return session_; }
-  TurnOutput& output() { return submitted_.output; }
-  const TurnOutput& output() const { return submitted_.output; }
+  const SubmittedTurn& submitted() const { return submitted_; }
+  TurnRecord& record() const { return *submitted_.record; }
   const TurnUsage& usage() const { return usage_; }
   bool decoding() const { return committed_; }
 
@@ -80,7 +80,7 @@ class ActiveTurn {
 
   // The turn ends for a reason outside (cancelled, deadline, …) at a token boundary: it is undone before its first
   // token, closed after it. If undoing fails the result's status is MODEL_FAILURE, and the session must be dropped.
-  TurnResult EndEarly(absl::Status status, ModelRunner& runner, absl::Time now);
+  TurnResult EndEarly(EarlyEnd why, ModelRunner& runner, absl::Time now);
 
   // The session is lost.
   TurnResult Drop(absl::Status status);

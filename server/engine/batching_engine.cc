@@ -47,10 +47,23 @@ void BatchingEngine::DeleteSession(std::string id, Done<SessionSummary> done) {
 
 std::shared_ptr<TurnTicket> BatchingEngine::Submit(TurnSpec spec, TurnSink* sink) {
   absl::Status check = CheckTurnSpec(spec, options_, runner_limits_);
-  SubmittedTurn turn(std::move(spec), sink, std::move(check), clock_->Now());
-  std::shared_ptr<TurnTicket> ticket = turn.ticket;
+  SubmittedTurn turn(std::move(spec), sink, std::move(check), &options_, clock_->Now());
+  std::shared_ptr<TurnTicket> ticket = turn.record->starter_ticket();
   Put(std::move(turn));
   return ticket;
+}
+
+std::shared_ptr<TurnTicket> BatchingEngine::Attach(AttachSpec spec, TurnSink* sink) {
+  absl::Status check = CheckAttachSpec(spec);
+  TurnReader reader(sink);
+  std::shared_ptr<TurnTicket> ticket = reader.ticket();
+  Put(AttachCall{std::move(spec), std::move(check), std::move(reader)});
+  return ticket;
+}
+
+void BatchingEngine::CancelTurn(TurnAddress turn, Done<int32_t> done) {
+  absl::Status check = CheckTurnAddress(turn);
+  Put(CancelTurnCall{std::move(turn), std::move(check), std::move(done)});
 }
 
 void BatchingEngine::Drain(absl::Time deadline, std::function<void()> done) {

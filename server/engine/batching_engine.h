@@ -34,6 +34,8 @@ class BatchingEngine final : public Engine {
   void ListSessions(ListSpec spec, Done<SessionPage> done) override;
   void DeleteSession(std::string id, Done<SessionSummary> done) override;
   std::shared_ptr<TurnTicket> Submit(TurnSpec spec, TurnSink* sink) override;
+  std::shared_ptr<TurnTicket> Attach(AttachSpec spec, TurnSink* sink) override;
+  void CancelTurn(TurnAddress turn, Done<int32_t> done) override;
   void Wake() override;
   EngineStats Stats() const override;
   void Drain(absl::Time deadline, std::function<void()> done) override;

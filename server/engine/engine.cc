@@ -44,6 +44,12 @@ absl::Status ValidateEngineOptions(const EngineOptions& options, const RunnerLim
            CheckPositive("max_idle_timeout", options.max_idle_timeout),
            CheckPositive("heartbeat_interval", options.heartbeat_interval),
            CheckPositive("slow_reader_timeout", options.slow_reader_timeout),
+           CheckPositive("detach_timeout", options.detach_timeout),
+           CheckRange("replay_bytes", options.replay_bytes, 4096, int64_t{1} << 40),
+           CheckRange("kept_replay_bytes", options.kept_replay_bytes, 0, int64_t{1} << 50),
+           CheckRange("max_readers_per_turn", options.max_readers_per_turn, 1, kMost),
+           CheckPositive("request_id_ttl", options.request_id_ttl),
+           CheckRange("max_request_ids", options.max_request_ids, 1, kMost),
            CheckPositive("retry_after", options.retry_after),
        }) {
     if (!status.ok()) return status;

@@ -54,7 +54,13 @@ struct EngineOptions {
   absl::Duration max_idle_timeout = absl::Hours(24 * 30);
   absl::Duration heartbeat_interval = absl::Seconds(15);  // of silence towards a client
   absl::Duration slow_reader_timeout = absl::Seconds(60);
-  absl::Duration retry_after = absl::Seconds(1);  // hint in RESOURCE_EXHAUSTED
+  absl::Duration detach_timeout = absl::Minutes(2);  // a turn that goes on without any reader (OnDisconnect::kContinue)
+  int64_t replay_bytes = 1 << 20;                    // of one turn's events, kept for readers that come back
+  int64_t kept_replay_bytes = int64_t{64} << 20;     // the same, of all turns that have ended together
+  int32_t max_readers_per_turn = 8;                  // at once
+  absl::Duration request_id_ttl = absl::Minutes(15);  // from the end of what the request asked for
+  int32_t max_request_ids = 1 << 16;                  // remembered at once
+  absl::Duration retry_after = absl::Seconds(1);      // hint in RESOURCE_EXHAUSTED
 };
 
 // INVALID_ARGUMENT naming the first option out of range.
@@ -90,7 +96,8 @@ class Engine {
   // as many other calls; what comes on top is refused with QUEUE_FULL. No lock is held while `done` runs: it may call
   // the engine again, but not Stop. ----
 
-  // INVALID_FIELD, NO_FREE_CACHE, SHUTTING_DOWN.
+  // INVALID_FIELD, NO_FREE_CACHE, SHUTTING_DOWN; REQUEST_ID_REUSED. A retry (SessionSpec::request) gives the session
+  // that was made before, SESSION_NOT_FOUND if it is gone.
   virtual void CreateSession(SessionSpec spec, Done<SessionSummary> done) = 0;
   virtual void GetSession(std::string id, Done<SessionSummary> done) = 0;
   virtual void UpdateSession(std::string id, SessionUpdate update, Done<SessionSummary> done) = 0;
@@ -98,8 +105,20 @@ class Engine {
   // Cancels what runs or waits in the session, then forgets it. Returns its last state. It is not found from then on.
   virtual void DeleteSession(std::string id, Done<SessionSummary> done) = 0;
 
-  // Submits a turn. `sink` gets its events and exactly one OnFinish, possibly before this returns.
+  // Submits a turn. `sink` gets its events and exactly one OnFinish, possibly before this returns. A retry
+  // (TurnSpec::request) follows the turn that was submitted before, from its first event on, and takes the place of the
+  // call that started it; BEYOND_REPLAY if that event is no longer kept.
   virtual std::shared_ptr<TurnTicket> Submit(TurnSpec spec, TurnSink* sink) = 0;
+
+  // Follows a turn that waits, runs or has ended: `sink` gets a TurnState, then the events that were asked for, then
+  // live ones, then exactly one OnFinish. INVALID_FIELD, SESSION_NOT_FOUND; BEYOND_REPLAY naming what is kept;
+  // QUEUE_FULL if the turn has max_readers_per_turn readers.
+  virtual std::shared_ptr<TurnTicket> Attach(AttachSpec spec, TurnSink* sink) = 0;
+
+  // Ends a turn at its next token boundary: it finishes with kCancelled, and is undone if that comes before its first
+  // token. Without number and request id: every turn of the session that runs or waits. Gives the number of turns that
+  // end because of this call: 0 for a turn that has ended, or was cancelled before. INVALID_FIELD, SESSION_NOT_FOUND.
+  virtual void CancelTurn(TurnAddress turn, Done<int32_t> done) = 0;
 
   // Makes the engine look at its tickets and sinks now.
   virtual void Wake() = 0;

@@ -54,7 +54,12 @@ void AnswerWith(const absl::Status& status, InboxItem item, absl::Time now) {
       [&](auto& call) {
         using Call = std::decay_t<decltype(call)>;
         if constexpr (std::is_same_v<Call, SubmittedTurn>) {
-          RejectTurn(std::move(call), status, now);
+          call.record->Finish(ResultOfRejected(call, {status}, now));
+        } else if constexpr (std::is_same_v<Call, AttachCall>) {
+          TurnResult result;
+          result.status = status;
+          result.session_id = call.spec.turn.session_id;
+          call.reader.Finish(std::move(result));
         } else if constexpr (std::is_same_v<Call, DrainCall>) {
           if (call.done) call.done();
         } else {

@@ -16,6 +16,7 @@
 #include "server/engine/engine.h"
 #include "server/engine/session.h"
 #include "server/engine/submitted_turn.h"
+#include "server/engine/turn_reader.h"
 
 namespace perennial {
 
@@ -45,13 +46,23 @@ struct DeleteSessionCall {
   std::string id;
   Engine::Done<SessionSummary> done;
 };
+struct AttachCall {
+  AttachSpec spec;
+  absl::Status check;
+  TurnReader reader;  // gets what `done` gets elsewhere
+};
+struct CancelTurnCall {
+  TurnAddress turn;
+  absl::Status check;
+  Engine::Done<int32_t> done;
+};
 struct DrainCall {
   absl::Time deadline;
   std::function<void()> done;
 };
 
 using InboxItem = std::variant<SubmittedTurn, CreateSessionCall, GetSessionCall, UpdateSessionCall, ListSessionsCall,
-                               DeleteSessionCall, DrainCall>;
+                               DeleteSessionCall, AttachCall, CancelTurnCall, DrainCall>;
 
 // Thread-safe. Holds at most `max_turns` turns and `max_calls` other calls (drains always fit: whoever stops a server
 // must not be refused).

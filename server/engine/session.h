@@ -13,6 +13,7 @@
 #include "model/sink_window.h"
 #include "model/text/user_turn.h"
 #include "model/token.h"
+#include "server/engine/request_tag.h"
 
 namespace perennial {
 
@@ -27,6 +28,7 @@ struct SessionSpec {
   absl::Duration idle_timeout;               // deleted after this long without a turn
   std::string route;                         // the client's; a proxy hashes it; grants nothing
   Labels labels;
+  RequestTag request;  // a retry is given the session that was made before; not for ephemeral ones
 };
 
 // How much of the session's stream the model can read. Tokens are counted over the whole stream, unfed ones included.

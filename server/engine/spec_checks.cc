@@ -131,6 +131,27 @@ absl::Status CheckTurnSpec(const TurnSpec& spec, const EngineOptions& options, c
     return Invalid("tenant: has ", spec.tenant.size(), " characters, must have at most ", kMaxTenantBytes,
                    " of A-Z, a-z, 0-9, _, . and -");
   }
+  if (spec.on_disconnect == OnDisconnect::kContinue && spec.request.empty()) {
+    return Invalid("request_id: is needed by a turn that goes on without its client (on_disconnect)");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckAttachSpec(const AttachSpec& spec) {
+  if (absl::Status status = CheckTurnAddress(spec.turn); !status.ok()) return status;
+  if (spec.turn.turn == 0 && spec.turn.request_id.empty()) {
+    return Invalid("turn: exactly one of turn and request_id must be given");
+  }
+  if (spec.from_sequence < 1) return Invalid("from_sequence: ", spec.from_sequence, " is less than 1");
+  return absl::OkStatus();
+}
+
+absl::Status CheckTurnAddress(const TurnAddress& turn) {
+  if (turn.turn < 0) return Invalid("turn: ", turn.turn, " is negative");
+  if (turn.turn != 0 && !turn.request_id.empty()) return Invalid("turn: only one of turn and request_id may be given");
+  if (turn.session_id.empty() && turn.request_id.empty()) {
+    return Invalid("session_id: is empty, which only a request_id allows");
+  }
   return absl::OkStatus();
 }
 

@@ -17,6 +17,7 @@
 #include "model/text/user_turn.h"
 #include "model/token.h"
 #include "model/token_constraint.h"
+#include "server/engine/request_tag.h"
 #include "server/engine/session.h"
 
 namespace perennial {
@@ -27,6 +28,19 @@ enum class Priority {
   kBatch,  // after the interactive ones, but never starved by them: gets one in kBatchShare of what there is
 };
 inline constexpr int32_t kBatchShare = 4;
+
+// What to do when another turn of the session waits or runs.
+enum class IfBusy {
+  kWait,
+  kReject,     // TURN_IN_PROGRESS
+  kInterrupt,  // the session's other turns finish with kCancelled, this one runs next
+};
+
+// What happens to a turn whose starting reader leaves (cancel, disconnect, deadline, too slow) before its end.
+enum class OnDisconnect {
+  kCancel,    // it ends with the reader
+  kContinue,  // it goes on, for EngineOptions::detach_timeout without any reader
+};
 
 // One user message and how to answer it.
 struct TurnSpec {
@@ -47,13 +61,46 @@ struct TurnSpec {
   std::shared_ptr<TokenConstraint> constraint;
   std::string tenant;  // tenants take turns; up to kMaxTenantBytes of [A-Za-z0-9_.-]; empty: one tenant like the others
   Priority priority = Priority::kInteractive;
-  bool reject_if_busy = false;  // TURN_IN_PROGRESS instead of waiting for the session's running turn
+  IfBusy if_busy = IfBusy::kWait;
   // LiveSession::last_turn as the caller knows it: STALE_TURN if it is another one, on arrival or at admission.
   std::optional<int64_t> expected_turn;
-  absl::Time deadline = absl::InfiniteFuture();
+  OnDisconnect on_disconnect = OnDisconnect::kCancel;  // kContinue needs a request id
+  // A retry finds its turn by it: the turn of the same id in the same session (without a session id: of all such turns)
+  // is followed from its first event, and nothing is generated again. REQUEST_ID_REUSED if the fingerprint differs.
+  RequestTag request;
+  absl::Time deadline = absl::InfiniteFuture();  // of the starting reader
 };
 
-// ---- Events. Each has the turn's next sequence number, from 1; a heartbeat repeats the last one. ----
+// Where the turn's request id counts: in its session, or among the turns that came without a session id.
+inline std::string RequestScope(const TurnSpec& spec) { return spec.ephemeral.has_value() ? "" : spec.session_id; }
+
+// Names a turn from outside.
+struct TurnAddress {
+  std::string session_id;  // empty only with the request id of a turn that came without a session id
+  int64_t turn = 0;        // its number, or …
+  std::string request_id;  // … the id that it was submitted with
+};
+
+// How to follow a turn that waits, runs or has ended.
+struct AttachSpec {
+  TurnAddress turn;           // exactly one of number and request id
+  int64_t from_sequence = 1;  // the first event to send
+  bool from_oldest = false;   // or the oldest one that is kept
+};
+
+// ---- Events. Each has the turn's next sequence number, from 1; a heartbeat and a state repeat the last one. ----
+
+enum class TurnPhase { kWaiting, kRunning, kEnded };
+
+// Where a turn is: the first event of a reader that attaches, and of no other.
+struct TurnState {
+  std::string session_id;
+  int64_t turn = 0;  // 0 until it is admitted
+  TurnPhase phase = TurnPhase::kWaiting;
+  int64_t oldest_sequence = 0;  // of the events that can be replayed; 0 while there are none
+  int64_t newest_sequence = 0;  // of the turn's events, the regular end included; 0 while there are none
+  int64_t generated_tokens = 0;
+};
 
 struct TurnQueued {
   int32_t position = 0;  // turns that will be admitted before this one
@@ -104,12 +151,18 @@ struct TurnGoAway {
 
 struct TurnEvent {
   int64_t sequence = 0;
-  std::variant<TurnQueued, TurnStarted, TurnDelta, TurnEvicted, TurnHeartbeat, TurnGoAway> event;
+  std::variant<TurnState, TurnQueued, TurnStarted, TurnDelta, TurnEvicted, TurnHeartbeat, TurnGoAway> event;
 };
 
 // ---- The end. ----
 
-enum class FinishReason { kEndOfTurn, kMaxTokens, kStop, kStopToken };
+enum class FinishReason {
+  kEndOfTurn,
+  kMaxTokens,
+  kStop,
+  kStopToken,
+  kCancelled,  // CancelTurn, or a turn with IfBusy::kInterrupt
+};
 
 struct TurnUsage {
   int64_t prompt_tokens = 0;     // of this turn's message
@@ -128,8 +181,8 @@ struct TurnTiming {
 struct TurnResult {
   absl::Status status;  // OK: finished for `reason`. Else why not; CANCELLED and DEADLINE_EXCEEDED included
   FinishReason reason = FinishReason::kEndOfTurn;
-  int32_t stop_index = -1;  // kStop: index into stop_strings
-  int64_t sequence = 0;     // of the `finished` event
+  std::string stop;      // kStop: the stop string that was met
+  int64_t sequence = 0;  // of the `finished` event
   std::string session_id;
   int64_t turn = 0;  // 0: never admitted
   TurnUsage usage;
@@ -137,14 +190,17 @@ struct TurnResult {
   SessionMemory memory;  // after the turn
 };
 
-// Where a turn's output goes. The engine calls it on its own thread, one call at a time, never after OnFinish; the
-// calls must return at once. The engine does not own it: it must live until OnFinish has returned, which is called
-// exactly once for every submitted turn (on the caller's thread, inside Submit, where the engine takes no turn: its
-// inbox is full or it was stopped).
+// A reader of a turn: where its events go. The engine calls it on its own thread, one call at a time, never after
+// OnFinish; the calls must return at once. The engine does not own it: it must live until OnFinish has returned, which
+// is called exactly once for every Submit and Attach (on the caller's thread, inside the call, where the engine takes
+// nothing: its inbox is full or it was stopped).
+//
+// The end is the turn's, with status OK or not; or the reader's own, while the turn goes on: CANCELLED when it left,
+// DEADLINE_EXCEEDED, SLOW_READER.
 //
 // No lock is held during a call: a sink may call the engine back (Wake, Submit, CreateSession, …; not Stop), and may be
-// destroyed by its own OnFinish. While a client takes nothing (ReadyForMore), no more deltas, queue positions or
-// heartbeats come; `started`, `go_away` and the last delta may.
+// destroyed by its own OnFinish. While a reader takes nothing (ReadyForMore) it gets no events; what it misses is kept
+// for it.
 class TurnSink {
  public:
   virtual ~TurnSink() = default;
@@ -152,20 +208,23 @@ class TurnSink {
   virtual void OnEvent(TurnEvent event) = 0;
   virtual void OnFinish(TurnResult result) = 0;
 
-  // False while the client has too much unread: the turn is then not scheduled. Whoever reads calls Engine::Wake when
-  // it becomes true again. After EngineOptions::slow_reader_timeout of false the turn ends with SLOW_READER.
+  // False while the client has too much unread. Whoever reads calls Engine::Wake when it becomes true again. While the
+  // reader that paces the turn is not ready, the turn is not scheduled; after EngineOptions::slow_reader_timeout of
+  // false a reader is cut off with SLOW_READER.
   virtual bool ReadyForMore() const { return true; }
 };
 
-// Cancels a turn. Shared by the caller and the engine; thread-safe.
+// How a reader leaves its turn. Shared by the reader and the engine; thread-safe.
 class TurnTicket {
  public:
-  // Only raises a flag; the engine ends the turn at the next token boundary (call Engine::Wake to make it soon).
-  void Cancel() { cancelled_.store(true, std::memory_order_release); }
-  bool cancelled() const { return cancelled_.load(std::memory_order_acquire); }
+  // Only raises a flag; the engine lets the reader go at the next token boundary (call Engine::Wake to make it soon).
+  // What that means for the turn depends on who leaves: TurnSpec::on_disconnect for the reader that started it; nothing
+  // for others.
+  void Leave() { left_.store(true, std::memory_order_release); }
+  bool left() const { return left_.load(std::memory_order_acquire); }
 
  private:
-  std::atomic<bool> cancelled_{false};
+  std::atomic<bool> left_{false};
 };
 
 }  // namespace perennial

@@ -1,4 +1,5 @@
-// The calls: what comes in, and what can be read. The phases are in turn_phases.cc and turn_steps.cc.
+// The calls about sessions, and what can be read. Calls about turns are in turn_requests.cc, the phases in
+// turn_phases.cc and turn_steps.cc.
 
 #include "server/engine/turn_loop.h"
 
@@ -11,13 +12,6 @@
 #include "server/engine/error.h"
 
 namespace perennial {
-namespace {
-
-absl::Status NoSuchSession() {
-  return MakeError(ErrorReason::kSessionNotFound, "there is no such session; it may have expired or been deleted");
-}
-
-}  // namespace
 
 TurnLoop::TurnLoop(const EngineOptions& options, EngineModel model, const Clock* clock,
                    std::function<uint64_t()> random_bits)
@@ -27,25 +21,29 @@ TurnLoop::TurnLoop(const EngineOptions& options, EngineModel model, const Clock*
       started_(clock->Now()),
       tenants_(options.max_tenants),
       sessions_(options.max_sessions, options.retry_after, model_.runner, std::move(random_bits)),
+      request_ids_(options.max_request_ids, options.request_id_ttl, options.retry_after),
+      records_(&options_),
       queue_(options.max_waiting_turns, options.max_turns_per_session, options.retry_after) {}
 
 TurnLoop::~TurnLoop() {
-  PERENNIAL_CHECK(running_.empty() && queue_.size() == 0 && arrivals_.empty() && deletions_.empty());
+  PERENNIAL_CHECK(running_.empty() && queue_.size() == 0 && arrivals_.empty() && deletions_.empty() &&
+                  new_readers_.empty() && !records_.has_readers());
 }
 
 void TurnLoop::Take(InboxItem item) {
   std::visit([this](auto& call) { TakeCall(std::move(call)); }, item);
 }
 
-void TurnLoop::TakeCall(SubmittedTurn turn) { arrivals_.push_back(std::move(turn)); }
-
 void TurnLoop::TakeCall(CreateSessionCall call) {
   if (!call.check.ok()) return call.done(std::move(call.check));
   if (draining_) return call.done(ShuttingDown());
+  const RequestTag request = call.spec.request;
+  if (AnswerRetry(/*scope=*/"", request, call.done)) return;
   const absl::Time now = clock_->Now();
   absl::StatusOr<LiveSession*> session = sessions_.Create(std::move(call.spec), /*ephemeral=*/false, now);
   if (!session.ok()) return call.done(session.status());
   ++stats_.sessions_created;
+  RememberSession(/*scope=*/"", request, **session, now);
   call.done((*session)->Describe(now));
 }
 
@@ -100,14 +98,10 @@ void TurnLoop::StopAll() {
 }
 
 absl::Time TurnLoop::NextWakeTime() const {
-  absl::Time next = std::min(sessions_.next_expiry(), queue_.NextWakeTime(options_.heartbeat_interval));
-  for (const std::unique_ptr<ActiveTurn>& turn : running_) {
-    next = std::min(next, turn->spec().deadline);
-    const TurnOutput& output = turn->output();
-    next = std::min(next, output.paused() ? output.paused_since() + options_.slow_reader_timeout
-                                          : output.last_sent() + options_.heartbeat_interval);
-  }
-  if (draining_ && !running_.empty()) next = std::min(next, drain_deadline_);
+  absl::Time next =
+      std::min({sessions_.next_expiry(), queue_.NextWakeTime(), records_.NextWakeTime(), request_ids_.next_expiry()});
+  for (const std::unique_ptr<ActiveTurn>& turn : running_) next = std::min(next, turn->record().NextWakeTime());
+  if (draining_ && (!running_.empty() || records_.has_readers())) next = std::min(next, drain_deadline_);
   return next;
 }
 
@@ -120,11 +114,23 @@ EngineStats TurnLoop::Stats() const {
   stats.waiting_turns = queue_.size();
   stats.max_waiting_turns = options_.max_waiting_turns;
   stats.running_turns = static_cast<int64_t>(running_.size());
-  stats.paused_turns = std::count_if(running_.begin(), running_.end(),
-                                     [](const std::unique_ptr<ActiveTurn>& turn) { return turn->output().paused(); });
+  stats.detached_turns = queue_.num_detached();
+  stats.replay_bytes = queue_.replay_bytes() + records_.kept_bytes();
+  for (const std::unique_ptr<ActiveTurn>& turn : running_) {
+    const TurnRecord& record = turn->record();
+    stats.paused_turns += record.paused() ? 1 : 0;
+    stats.detached_turns += record.detached() ? 1 : 0;
+    stats.replay_bytes += record.bytes();
+  }
+  stats.kept_turns = records_.kept_turns();
+  stats.request_ids = request_ids_.size();
   stats.uptime = clock_->Now() - started_;
   stats.draining = draining_;
   return stats;
+}
+
+absl::Status TurnLoop::NoSuchSession() {
+  return MakeError(ErrorReason::kSessionNotFound, "there is no such session; it may have expired or been deleted");
 }
 
 absl::Status TurnLoop::ShuttingDown() const {

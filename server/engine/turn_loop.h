@@ -2,7 +2,8 @@
 //
 //   Take …   what came in: calls about sessions are answered, turns and deletions are put down for the next phases
 //   Reap     what ends for a reason outside: expired sessions, cancelled and late turns, deleted sessions, drains
-//   Admit    turns that came get a place in the queue or are refused; waiting turns get their session's lease
+//   Admit    turns that came get a place in the queue, find that they came before, or are refused; waiting turns get
+//            their session's lease; readers that came get their turn
 //   Step     plans the next step (scheduler.h) and runs it: one forward pass over a batch of sessions
 //   Apply    samples, sends text, ends replies that are complete and sessions whose step failed
 //
@@ -16,6 +17,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -29,11 +31,13 @@
 #include "server/engine/engine_stats.h"
 #include "server/engine/inbox.h"
 #include "server/engine/live_session.h"
+#include "server/engine/request_ids.h"
 #include "server/engine/scheduler.h"
 #include "server/engine/session_store.h"
 #include "server/engine/submitted_turn.h"
 #include "server/engine/tenants.h"
 #include "server/engine/turn_queue.h"
+#include "server/engine/turn_records.h"
 
 namespace perennial {
 
@@ -82,36 +86,49 @@ class TurnLoop {
   void TakeCall(UpdateSessionCall call);
   void TakeCall(ListSessionsCall call);
   void TakeCall(DeleteSessionCall call);
+  void TakeCall(AttachCall call);
+  void TakeCall(CancelTurnCall call);
   void TakeCall(DrainCall call);
+  // Of a call that makes or changes a session: answers it if it came before under its request id, or must not come
+  // again. False: it is new; if it succeeds, RememberSession.
+  bool AnswerRetry(const std::string& scope, const RequestTag& request, const Engine::Done<SessionSummary>& done);
+  void RememberSession(const std::string& scope, const RequestTag& request, const LiveSession& session, absl::Time now);
 
   // Reap, by what is reaped.
   bool ReapExpiredSessions(absl::Time now);
   bool ReapRunningTurns(absl::Time now);
   bool ReapWaitingTurns(absl::Time now);
   bool ReapDeletedSessions(absl::Time now);
-  absl::Status WhyEnd(const ActiveTurn& turn, absl::Time now) const;
-  absl::Status WhyEnd(const SubmittedTurn& turn, const LiveSession* session, absl::Time now) const;
+  bool ReapEndedTurns(absl::Time now);
+  std::optional<EarlyEnd> WhyEnd(const ActiveTurn& turn, absl::Time now) const;
+  std::optional<EarlyEnd> WhyEnd(const SubmittedTurn& turn, const LiveSession& session, absl::Time now) const;
   static absl::Status CheckExpectedTurn(const TurnSpec& spec, const LiveSession& session);
   void AnnounceDrain(absl::Time now);
   bool AnswerDrained();
 
   // Admit.
   void Seat(SubmittedTurn turn, absl::Time now);
+  bool RejoinEarlier(SubmittedTurn& turn, absl::Time now);
   absl::StatusOr<LiveSession*> SessionFor(SubmittedTurn& turn, absl::Time now);
+  void Interrupt(LiveSession* session, absl::Time now);
   bool AdmitWaiting(absl::Time now);
+  void Follow(AttachCall call, absl::Time now);
+  absl::StatusOr<std::shared_ptr<TurnRecord>> FindTurn(const TurnAddress& address) const;
 
   // Apply.
   void ApplyToTurn(const SteppedTurn& stepped, size_t input, absl::Time now);
 
   // Ends of turns. Each counts the end and calls OnFinish last, when the session is free again.
-  void Reject(SubmittedTurn turn, absl::Status status, absl::Time now);
-  void EndEarly(ActiveTurn& turn, absl::Status status, absl::Time now);
+  void Reject(SubmittedTurn turn, EarlyEnd why, absl::Time now);
+  void EndEarly(ActiveTurn& turn, EarlyEnd why, absl::Time now);
   void DropSession(ActiveTurn& turn, const absl::Status& status, absl::Time now);  // and its waiting turns
   void SendResult(ActiveTurn& turn, TurnResult result, absl::Time now);
+  void FinishRecord(const SubmittedTurn& turn, TurnResult result, absl::Time now);
   void ForgetSession(LiveSession* session, const absl::Status& status, absl::Time now);
   void RemoveEndedTurns();
 
   absl::Status ShuttingDown() const;
+  static absl::Status NoSuchSession();
 
   // Constant after construction.
   const EngineOptions options_;
@@ -123,10 +140,13 @@ class TurnLoop {
 
   // What came in and waits for its phase.
   std::vector<SubmittedTurn> arrivals_;
+  std::vector<AttachCall> new_readers_;
   std::vector<Deletion> deletions_;
 
   // Sessions and turns.
   SessionStore sessions_;
+  RequestIds request_ids_;
+  TurnRecords records_;
   TurnQueue queue_;
   std::vector<std::unique_ptr<ActiveTurn>> running_;  // in the order of admission; ended ones only inside a phase
   std::vector<const ActiveTurn*> ended_;              // of running_, inside a phase

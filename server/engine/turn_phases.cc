@@ -16,12 +16,14 @@ bool TurnLoop::Reap() {
   worked |= ReapRunningTurns(now);
   worked |= ReapWaitingTurns(now);
   worked |= ReapDeletedSessions(now);
+  worked |= ReapEndedTurns(now);
   return worked;
 }
 
 bool TurnLoop::ReapExpiredSessions(absl::Time now) {
   bool worked = false;
   while (LiveSession* session = sessions_.NextExpired(now)) {
+    records_.ForgetSession(session->id);
     sessions_.Remove(session);
     ++stats_.sessions_expired;
     worked = true;
@@ -32,15 +34,14 @@ bool TurnLoop::ReapExpiredSessions(absl::Time now) {
 void TurnLoop::AnnounceDrain(absl::Time now) {
   if (!std::exchange(announce_drain_, false)) return;
   const absl::Duration time_left = std::max(drain_deadline_ - now, absl::ZeroDuration());
-  for (const std::unique_ptr<ActiveTurn>& turn : running_) turn->output().Send(TurnGoAway{time_left}, now);
+  for (const std::unique_ptr<ActiveTurn>& turn : running_) turn->record().Send(TurnGoAway{time_left}, now);
 }
 
 bool TurnLoop::ReapRunningTurns(absl::Time now) {
   for (const std::unique_ptr<ActiveTurn>& turn : running_) {
-    turn->output().PollReadiness(now);
-    if (absl::Status why = WhyEnd(*turn, now); !why.ok()) {
-      EndEarly(*turn, std::move(why), now);
-    } else if (!turn->output().paused() && now - turn->output().last_sent() >= options_.heartbeat_interval) {
+    if (std::optional<EarlyEnd> why = WhyEnd(*turn, now); why.has_value()) {
+      EndEarly(*turn, *std::move(why), now);
+    } else if (turn->record().HeartbeatDue(now)) {
       turn->SendHeartbeat(now);
     }
   }
@@ -51,8 +52,8 @@ bool TurnLoop::ReapRunningTurns(absl::Time now) {
 
 bool TurnLoop::ReapWaitingTurns(absl::Time now) {
   bool worked = false;
-  queue_.RemoveIf([&](const TurnQueue::WaitingTurn& waiting) { return WhyEnd(waiting.turn, waiting.session, now); },
-                  [&](TurnQueue::WaitingTurn waiting, absl::Status why) {
+  queue_.RemoveIf([&](const TurnQueue::WaitingTurn& waiting) { return WhyEnd(waiting.turn, *waiting.session, now); },
+                  [&](TurnQueue::WaitingTurn waiting, EarlyEnd why) {
                     LiveSession* session = waiting.session;
                     sessions_.UpdateExpiry(session, now);
                     if (session->ephemeral && !session->deleted) {
@@ -69,6 +70,9 @@ bool TurnLoop::ReapDeletedSessions(absl::Time now) {
   const std::vector<Deletion> deletions = std::exchange(deletions_, {});
   for (const Deletion& deletion : deletions) {
     const SessionSummary last = deletion.session->Describe(now);
+    // Its texts go with it.
+    records_.ForgetAllOfSession(last.id);
+    request_ids_.ForgetScope(last.id);
     sessions_.Remove(deletion.session);
     ++stats_.sessions_deleted;
     deletion.done(last);
@@ -76,25 +80,33 @@ bool TurnLoop::ReapDeletedSessions(absl::Time now) {
   return !deletions.empty();
 }
 
-absl::Status TurnLoop::WhyEnd(const ActiveTurn& turn, absl::Time now) const {
-  if (turn.session()->deleted) return absl::CancelledError("the session was deleted");
-  if (turn.ticket().cancelled()) return absl::CancelledError("the turn was cancelled");
-  if (turn.spec().deadline <= now) return absl::DeadlineExceededError("the turn's deadline has passed");
-  if (draining_ && drain_deadline_ <= now) return ShuttingDown();
-  if (turn.output().paused() && now - turn.output().paused_since() >= options_.slow_reader_timeout) {
-    return MakeError(ErrorReason::kSlowReader,
-                     absl::StrCat("the client took no text for ", absl::FormatDuration(options_.slow_reader_timeout)));
+bool TurnLoop::ReapEndedTurns(absl::Time now) {
+  request_ids_.Expire(now);
+  bool worked = records_.Poll(now);
+  if (draining_ && drain_deadline_ <= now && records_.has_readers()) {
+    records_.CutReaders(ShuttingDown(), now);
+    worked = true;
   }
-  return absl::OkStatus();
+  return worked;
 }
 
-absl::Status TurnLoop::WhyEnd(const SubmittedTurn& turn, const LiveSession* session, absl::Time now) const {
-  if (!turn.check.ok()) return turn.check;
-  if (session != nullptr && session->deleted) return absl::CancelledError("the session was deleted");
-  if (turn.ticket->cancelled()) return absl::CancelledError("the turn was cancelled");
-  if (turn.spec.deadline <= now) return absl::DeadlineExceededError("the turn's deadline has passed");
-  if (draining_) return ShuttingDown();
-  return session == nullptr ? absl::OkStatus() : CheckExpectedTurn(turn.spec, *session);
+std::optional<EarlyEnd> TurnLoop::WhyEnd(const ActiveTurn& turn, absl::Time now) const {
+  absl::Status readers = turn.record().Poll(now);
+  if (turn.session()->deleted) return EarlyEnd{absl::CancelledError("the session was deleted")};
+  if (!readers.ok()) return EarlyEnd{std::move(readers)};
+  if (turn.record().cancel_requested()) return EarlyEnd{absl::OkStatus(), FinishReason::kCancelled};
+  if (draining_ && drain_deadline_ <= now) return EarlyEnd{ShuttingDown()};
+  return std::nullopt;
+}
+
+std::optional<EarlyEnd> TurnLoop::WhyEnd(const SubmittedTurn& turn, const LiveSession& session, absl::Time now) const {
+  absl::Status readers = turn.record->Poll(now);
+  if (session.deleted) return EarlyEnd{absl::CancelledError("the session was deleted")};
+  if (!readers.ok()) return EarlyEnd{std::move(readers)};
+  if (turn.record->cancel_requested()) return EarlyEnd{absl::OkStatus(), FinishReason::kCancelled};
+  if (draining_) return EarlyEnd{ShuttingDown()};
+  if (absl::Status stale = CheckExpectedTurn(turn.spec, session); !stale.ok()) return EarlyEnd{std::move(stale)};
+  return std::nullopt;
 }
 
 absl::Status TurnLoop::CheckExpectedTurn(const TurnSpec& spec, const LiveSession& session) {
@@ -113,18 +125,31 @@ bool TurnLoop::Admit() {
     AdmitWaiting(now);
     worked = true;
   }
-  queue_.TellPositions(options_.heartbeat_interval, now);
+  std::vector<AttachCall> new_readers = std::exchange(new_readers_, {});
+  for (AttachCall& call : new_readers) {
+    Follow(std::move(call), now);
+    worked = true;
+  }
+  queue_.TellPositions(now);
   return worked;
 }
 
 void TurnLoop::Seat(SubmittedTurn turn, absl::Time now) {
-  absl::Status why_not = WhyEnd(turn, nullptr, now);
-  if (!why_not.ok()) return Reject(std::move(turn), std::move(why_not), now);
+  absl::Status why_not = turn.check;
+  if (why_not.ok()) why_not = turn.record->Poll(now);
+  if (why_not.ok() && draining_) why_not = ShuttingDown();
+  if (!why_not.ok()) return Reject(std::move(turn), {std::move(why_not)}, now);
+  if (RejoinEarlier(turn, now)) return;
   absl::StatusOr<LiveSession*> session = SessionFor(turn, now);
-  if (!session.ok()) return Reject(std::move(turn), session.status(), now);
+  if (!session.ok()) return Reject(std::move(turn), {session.status()}, now);
+  request_ids_.Begin(RequestScope(turn.spec), turn.spec.request, turn.record);
+  turn.spec.session_id = (*session)->id;
+  turn.record->SetSession((*session)->id);
   turn.tenant = tenants_.Enter(turn.spec.tenant);
+  const bool cancelled = turn.record->cancel_requested();
   queue_.Push(std::move(turn), *session);
   sessions_.UpdateExpiry(*session, now);
+  if (cancelled) ReapWaitingTurns(now);
 }
 
 absl::StatusOr<LiveSession*> TurnLoop::SessionFor(SubmittedTurn& turn, absl::Time now) {
@@ -135,21 +160,22 @@ absl::StatusOr<LiveSession*> TurnLoop::SessionFor(SubmittedTurn& turn, absl::Tim
                        options_.retry_after);
     }
     absl::StatusOr<LiveSession*> session = sessions_.Create(*std::move(turn.spec.ephemeral), /*ephemeral=*/true, now);
-    if (session.ok()) {
-      ++stats_.sessions_created;
-      turn.spec.session_id = (*session)->id;
-    }
+    if (session.ok()) ++stats_.sessions_created;
     return session;
   }
   LiveSession* session = sessions_.Find(turn.spec.session_id);
-  if (session == nullptr || session->ephemeral) {
-    return MakeError(ErrorReason::kSessionNotFound, "there is no such session; it may have expired or been deleted");
-  }
+  if (session == nullptr || session->ephemeral) return NoSuchSession();
   if (absl::Status stale = CheckExpectedTurn(turn.spec, *session); !stale.ok()) return stale;
-  if (turn.spec.reject_if_busy && session->busy()) {
+  if (turn.spec.if_busy == IfBusy::kReject && session->busy()) {
     return MakeError(ErrorReason::kTurnInProgress, "another turn of this session is running or waiting");
   }
-  if (absl::Status room = queue_.CheckRoom(*session); !room.ok()) return room;
+  // Where others of the session wait, their places become free.
+  absl::Status room = queue_.CheckRoom(*session);
+  if (turn.spec.if_busy == IfBusy::kInterrupt && (room.ok() || session->waiting_turns > 0)) {
+    Interrupt(session, now);
+    room = absl::OkStatus();
+  }
+  if (!room.ok()) return room;
   return session;
 }
 
@@ -160,21 +186,22 @@ bool TurnLoop::AdmitWaiting(absl::Time now) {
     if (!waiting.has_value()) break;
     running_.push_back(
         std::make_unique<ActiveTurn>(std::move(waiting->turn), waiting->session, &model_, stats_.step_sessions, now));
+    records_.Add(running_.back()->submitted().record);
     ++stats_.turns_started;
     worked = true;
   }
   return worked;
 }
 
-void TurnLoop::Reject(SubmittedTurn turn, absl::Status status, absl::Time now) {
-  const bool cancelled = absl::IsCancelled(status) || absl::IsDeadlineExceeded(status);
+void TurnLoop::Reject(SubmittedTurn turn, EarlyEnd why, absl::Time now) {
+  const bool cancelled = why.status.ok() || absl::IsCancelled(why.status) || absl::IsDeadlineExceeded(why.status);
   ++(cancelled ? stats_.turns_cancelled : stats_.turns_rejected);
-  RejectTurn(std::move(turn), std::move(status), now);
+  FinishRecord(turn, ResultOfRejected(turn, std::move(why), now), now);
 }
 
-void TurnLoop::EndEarly(ActiveTurn& turn, absl::Status status, absl::Time now) {
+void TurnLoop::EndEarly(ActiveTurn& turn, EarlyEnd why, absl::Time now) {
   const int64_t evicted_before = turn.usage().evicted_tokens;
-  TurnResult result = turn.EndEarly(std::move(status), *model_.runner, now);
+  TurnResult result = turn.EndEarly(std::move(why), *model_.runner, now);
   stats_.evicted_tokens += result.usage.evicted_tokens - evicted_before;
   SendResult(turn, std::move(result), now);
 }
@@ -189,7 +216,7 @@ void TurnLoop::SendResult(ActiveTurn& turn, TurnResult result, absl::Time now) {
   session->last_used = now;
   sessions_.UpdateExpiry(session, now);
   if (result.status.ok()) {
-    ++stats_.turns_finished;
+    ++(result.reason == FinishReason::kCancelled ? stats_.turns_cancelled : stats_.turns_finished);
   } else if (absl::IsCancelled(result.status) || absl::IsDeadlineExceeded(result.status)) {
     ++stats_.turns_cancelled;
   } else {
@@ -204,13 +231,35 @@ void TurnLoop::SendResult(ActiveTurn& turn, TurnResult result, absl::Time now) {
     ForgetSession(session, absl::CancelledError("the session was deleted"), now);
     ++stats_.sessions_deleted;
   }
-  turn.output().Finish(std::move(result));
+  FinishRecord(turn.submitted(), std::move(result), now);
+}
+
+void TurnLoop::FinishRecord(const SubmittedTurn& turn, TurnResult result, absl::Time now) {
+  const std::string scope = RequestScope(turn.spec);
+  const std::string& id = turn.spec.request.id;
+  // The id may be another turn's: then this one was refused for it.
+  const bool has_id = request_ids_.FindTurn(scope, id) == turn.record;
+  // What left no trace may be asked for again under the same id.
+  const bool no_trace = !result.status.ok() && result.usage.generated_tokens == 0;
+  if (has_id && no_trace) request_ids_.Forget(scope, id);
+  if (has_id && !no_trace) request_ids_.End(scope, id, now);
+  const bool keep = has_id ? !no_trace : sessions_.Find(turn.spec.session_id) != nullptr;
+  const std::shared_ptr<TurnRecord> record = turn.record;
+  record->Finish(std::move(result));
+  if (keep) {
+    records_.Keep(record, /*found_by_request=*/has_id, now);
+  } else {
+    records_.Drop(record);
+  }
 }
 
 void TurnLoop::ForgetSession(LiveSession* session, const absl::Status& status, absl::Time now) {
   queue_.RemoveIf(
-      [&](const TurnQueue::WaitingTurn& waiting) { return waiting.session == session ? status : absl::OkStatus(); },
-      [&](TurnQueue::WaitingTurn waiting, absl::Status why) { Reject(std::move(waiting.turn), std::move(why), now); });
+      [session, &status](const TurnQueue::WaitingTurn& waiting) {
+        return waiting.session == session ? std::optional<EarlyEnd>(EarlyEnd{status}) : std::nullopt;
+      },
+      [&](TurnQueue::WaitingTurn waiting, EarlyEnd why) { Reject(std::move(waiting.turn), std::move(why), now); });
+  records_.ForgetSession(session->id);
   sessions_.Remove(session);
 }
 
@@ -224,6 +273,7 @@ void TurnLoop::RemoveEndedTurns() {
 
 bool TurnLoop::AnswerDrained() {
   if (!draining_ || !running_.empty() || queue_.size() > 0 || !arrivals_.empty()) return false;
+  if (!new_readers_.empty() || records_.has_readers()) return false;
   const std::vector<std::function<void()>> drained = std::exchange(drained_, {});
   for (const std::function<void()>& done : drained) done();
   return !drained.empty();

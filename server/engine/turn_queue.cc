@@ -48,28 +48,25 @@ std::optional<TurnQueue::WaitingTurn> TurnQueue::PopAdmissible() {
   return Take(chosen);
 }
 
-void TurnQueue::RemoveIf(const std::function<absl::Status(const WaitingTurn&)>& status_of,
-                         const std::function<void(WaitingTurn, absl::Status)>& reject) {
+void TurnQueue::RemoveIf(const std::function<std::optional<EarlyEnd>(const WaitingTurn&)>& why_end,
+                         const std::function<void(WaitingTurn, EarlyEnd)>& reject) {
   for (auto it = turns_.begin(); it != turns_.end();) {
-    absl::Status status = status_of(*it);
+    std::optional<EarlyEnd> why = why_end(*it);
     const auto here = it++;
-    if (!status.ok()) reject(Take(here), std::move(status));
+    if (why.has_value()) reject(Take(here), *std::move(why));
   }
 }
 
-void TurnQueue::TellPositions(absl::Duration heartbeat_interval, absl::Time now) {
+void TurnQueue::TellPositions(absl::Time now) {
   if (!positions_are_current_) UpdatePositions();
   for (WaitingTurn& waiting : turns_) {
-    TurnOutput& output = waiting.turn.output;
-    const bool moved = waiting.told_position != waiting.position;
-    if (!moved && now - output.last_sent() < heartbeat_interval) continue;
-    output.PollReadiness(now);
-    if (output.paused()) continue;
-    if (moved) {
-      output.Send(TurnQueued{waiting.position}, now);
+    TurnRecord& record = *waiting.turn.record;
+    if (waiting.told_position != waiting.position) {
+      if (record.paused()) continue;
+      record.Send(TurnQueued{waiting.position}, now);
       waiting.told_position = waiting.position;
-    } else {
-      output.SendHeartbeat({.queue_position = waiting.position}, now);
+    } else if (record.HeartbeatDue(now)) {
+      record.SendHeartbeat({.queue_position = waiting.position}, now);
     }
   }
 }
@@ -101,14 +98,25 @@ void TurnQueue::UpdatePositions() {
   positions_are_current_ = true;
 }
 
-absl::Time TurnQueue::NextWakeTime(absl::Duration heartbeat_interval) const {
+absl::Time TurnQueue::NextWakeTime() const {
   absl::Time next = absl::InfiniteFuture();
-  for (const WaitingTurn& waiting : turns_) {
-    next = std::min(next, waiting.turn.spec.deadline);
-    // A paused client hears nothing: whoever reads for it wakes the engine.
-    if (!waiting.turn.output.paused()) next = std::min(next, waiting.turn.output.last_sent() + heartbeat_interval);
-  }
+  for (const WaitingTurn& waiting : turns_) next = std::min(next, waiting.turn.record->NextWakeTime());
   return next;
+}
+
+void TurnQueue::ForEach(const std::function<void(const WaitingTurn&)>& visit) const {
+  for (const WaitingTurn& waiting : turns_) visit(waiting);
+}
+
+int64_t TurnQueue::num_detached() const {
+  return std::count_if(turns_.begin(), turns_.end(),
+                       [](const WaitingTurn& waiting) { return waiting.turn.record->detached(); });
+}
+
+int64_t TurnQueue::replay_bytes() const {
+  int64_t bytes = 0;
+  for (const WaitingTurn& waiting : turns_) bytes += waiting.turn.record->bytes();
+  return bytes;
 }
 
 TurnQueue::WaitingTurn TurnQueue::Take(Iterator it) {

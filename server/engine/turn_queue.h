@@ -52,17 +52,25 @@ class TurnQueue {
   // The admissible turn whose turn it is.
   std::optional<WaitingTurn> PopAdmissible();
 
-  // Takes out every turn for which `status_of` is not OK, and hands it with that status to `reject`.
-  void RemoveIf(const std::function<absl::Status(const WaitingTurn&)>& status_of,
-                const std::function<void(WaitingTurn, absl::Status)>& reject);
+  // Takes out every turn that `why_end` gives a reason to end, and hands it with that to `reject`.
+  void RemoveIf(const std::function<std::optional<EarlyEnd>(const WaitingTurn&)>& why_end,
+                const std::function<void(WaitingTurn, EarlyEnd)>& reject);
 
-  // Tells every client that reads and whose position has changed: TurnQueued. Then heartbeats to those who heard
-  // nothing for `heartbeat_interval`. Positions are those of a queue to which nobody comes any more and in which no
-  // session is leased: others that pass, or come and go first, change them in both directions.
-  void TellPositions(absl::Duration heartbeat_interval, absl::Time now);
+  // Tells every turn that is not paused and whose position has changed: TurnQueued. Then heartbeats where one is due.
+  // Positions are those of a queue to which nobody comes any more and in which no session is leased: others that pass,
+  // or come and go first, change them in both directions.
+  void TellPositions(absl::Time now);
 
-  // When a deadline or a heartbeat is due next; InfiniteFuture if nothing waits.
-  absl::Time NextWakeTime(absl::Duration heartbeat_interval) const;
+  // When something is due for a reader of a waiting turn; InfiniteFuture if nothing waits.
+  absl::Time NextWakeTime() const;
+
+  // In the order in which they came.
+  void ForEach(const std::function<void(const WaitingTurn&)>& visit) const;
+
+  // Turns that wait without any reader.
+  int64_t num_detached() const;
+  // Events kept for replay, of all turns that wait.
+  int64_t replay_bytes() const;
 
   int64_t size() const { return static_cast<int64_t>(turns_.size()); }
 

@@ -134,10 +134,10 @@ TEST(ChatReactorTest, ACancelOnlyRaisesTheTicketAndWakesTheEngine) {
   const FakeEngine::Submitted turn = engine.AwaitTurn();
   turn.sink->OnEvent(Started());
   ASSERT_TRUE(chat.Next().has_value());
-  EXPECT_FALSE(turn.ticket->cancelled());
+  EXPECT_FALSE(turn.ticket->left());
   chat.Cancel();
   engine.AwaitWakes(1);
-  EXPECT_TRUE(turn.ticket->cancelled());
+  EXPECT_TRUE(turn.ticket->left());
   // The sink still lives, and takes events that nobody will read, until the engine is done with it.
   turn.sink->OnEvent(Delta(2, "late"));
   EXPECT_TRUE(turn.sink->ReadyForMore());

@@ -35,7 +35,7 @@ TEST(ChatRequestTest, UnsetFieldsGetTheDefaultsAndADrawnSeed) {
   EXPECT_FLOAT_EQ(chat->turn.sampling.temperature, 0.25f);
   EXPECT_EQ(chat->turn.sampling.seed, kSeed);
   EXPECT_EQ(chat->turn.max_tokens, 1024);
-  EXPECT_FALSE(chat->turn.reject_if_busy);
+  EXPECT_EQ(chat->turn.if_busy, IfBusy::kWait);
   EXPECT_EQ(chat->turn.expected_turn, std::nullopt);
   EXPECT_FALSE(chat->session.has_value());
 }
@@ -67,7 +67,7 @@ TEST(ChatRequestTest, SetFieldsWinEvenWhereTheyAreZero) {
   EXPECT_EQ(chat->turn.max_tokens, 0);
   EXPECT_TRUE(chat->turn.ignore_end_of_turn);
   EXPECT_EQ(chat->turn.stop_strings, (std::vector<std::string>{"x"}));
-  EXPECT_TRUE(chat->turn.reject_if_busy);
+  EXPECT_EQ(chat->turn.if_busy, IfBusy::kReject);
   EXPECT_EQ(chat->turn.expected_turn, 0);
 }
 

@@ -26,15 +26,27 @@ class FakeEngine final : public Engine {
     std::shared_ptr<TurnTicket> ticket;
   };
 
+  struct Attached {
+    AttachSpec spec;
+    TurnSink* sink = nullptr;
+    std::shared_ptr<TurnTicket> ticket;
+  };
+
   // ---- For the test ----
 
-  // If set, a submitted turn ends with it before Submit returns.
+  // If set, a submitted turn, or a reader, ends with it before the call returns.
   absl::Status refusal;
   // The answer of the session calls.
   absl::StatusOr<SessionSummary> session = SessionSummary{};
   SessionPage page;
   EngineStats stats;
 
+  // Waits for the next reader that attaches.
+  Attached AwaitReader() ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    mutex_.Await(absl::Condition(this, &FakeEngine::HasReader));
+    return readers_[next_reader_++];
+  }
   // Waits for the next turn.
   Submitted AwaitTurn() ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);
@@ -60,6 +72,8 @@ class FakeEngine final : public Engine {
   SessionUpdate updated;
   ListSpec listed;
   std::string named;  // session id
+  TurnAddress cancelled;
+  absl::StatusOr<int32_t> cancelled_turns = 0;  // the answer of CancelTurn
 
   // ---- Engine ----
 
@@ -96,6 +110,22 @@ class FakeEngine final : public Engine {
     turns_.push_back({std::move(spec), sink, ticket});
     return ticket;
   }
+  std::shared_ptr<TurnTicket> Attach(AttachSpec spec, TurnSink* sink) override ABSL_LOCKS_EXCLUDED(mutex_) {
+    auto ticket = std::make_shared<TurnTicket>();
+    if (!refusal.ok()) {
+      TurnResult result;
+      result.status = refusal;
+      sink->OnFinish(std::move(result));
+      return ticket;
+    }
+    absl::MutexLock lock(&mutex_);
+    readers_.push_back({std::move(spec), sink, ticket});
+    return ticket;
+  }
+  void CancelTurn(TurnAddress turn, Done<int32_t> done) override {
+    cancelled = std::move(turn);
+    done(cancelled_turns);
+  }
   void Wake() override ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);
     ++wakes_;
@@ -110,7 +140,11 @@ class FakeEngine final : public Engine {
  private:
   bool HasTurn() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return turns_.size() > next_turn_; }
 
+  bool HasReader() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return readers_.size() > next_reader_; }
+
   mutable absl::Mutex mutex_;
+  std::vector<Attached> readers_ ABSL_GUARDED_BY(mutex_);
+  size_t next_reader_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<Submitted> turns_ ABSL_GUARDED_BY(mutex_);
   size_t next_turn_ ABSL_GUARDED_BY(mutex_) = 0;
   int64_t wakes_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -87,7 +87,9 @@ TEST(FlagsTest, EveryFlagIsRead) {
         absl::StrCat("|", e.max_stop_strings, "|", e.max_stop_string_bytes, "|", e.max_page_size, "|", e.max_labels,
                      "|", e.max_label_bytes, "|", absl::FormatDuration(e.max_idle_timeout), "|",
                      absl::FormatDuration(e.heartbeat_interval), "|", absl::FormatDuration(e.slow_reader_timeout), "|",
-                     absl::FormatDuration(e.retry_after)));
+                     absl::FormatDuration(e.retry_after)),
+        absl::StrCat("|", absl::FormatDuration(e.detach_timeout), "|", e.replay_bytes, "|", e.kept_replay_bytes, "|",
+                     e.max_readers_per_turn, "|", absl::FormatDuration(e.request_id_ttl), "|", e.max_request_ids));
   };
   const std::string defaults = fingerprint(OptionsFromFlags(kHost));
   for (const auto& [name, flag] : absl::GetAllFlags()) {

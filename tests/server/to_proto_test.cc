@@ -77,6 +77,14 @@ TEST(ToProtoTest, StatesGoBothWays) {
 
 TEST(ToProtoTest, EveryKindOfEventArrives) {
   const auto convert = [](auto event) { return ToProto(TurnEvent{.sequence = 9, .event = event}, "id", 3); };
+  const v1::TurnEvent state = convert(TurnState{.session_id = "id",
+                                                .turn = 3,
+                                                .phase = TurnPhase::kEnded,
+                                                .oldest_sequence = 1,
+                                                .newest_sequence = 2,
+                                                .generated_tokens = 3});
+  ExpectAllFieldsSet(state.state());
+  EXPECT_EQ(state.state().phase(), v1::TURN_PHASE_ENDED);
   EXPECT_EQ(convert(TurnQueued{.position = 2}).queued().position(), 2);
   TurnStarted started;
   started.prompt_tokens = 4;
@@ -100,23 +108,23 @@ TEST(ToProtoTest, EveryKindOfEventArrives) {
 TEST(ToProtoTest, FinishedHasAllOfUsageTimingAndMemory) {
   TurnResult result;
   result.reason = FinishReason::kStop;
-  result.stop_index = 1;
+  result.stop = "b";
   result.usage = {.prompt_tokens = 1, .fed_tokens = 2, .generated_tokens = 3, .evicted_tokens = 4};
   result.timing = {.queue = absl::Seconds(1),
                    .prefill = absl::Seconds(2),
                    .first_token = absl::Seconds(3),
                    .decode = absl::Seconds(4)};
   result.memory = Memory();
-  const v1::Finished finished = ToFinishedEvent(result, {"a", "b"}).finished();
+  const v1::Finished finished = ToFinishedEvent(result).finished();
   ExpectAllFieldsSet(finished);
   ExpectAllFieldsSet(finished.usage());
   ExpectAllFieldsSet(finished.timing());
   ExpectAllFieldsSet(finished.memory());
   EXPECT_EQ(finished.stop(), "b");
   result.reason = FinishReason::kMaxTokens;
-  result.stop_index = -1;
-  EXPECT_EQ(ToFinishedEvent(result, {"a"}).finished().stop(), "");
-  EXPECT_EQ(ToFinishedEvent(result, {"a"}).finished().reason(), v1::FINISH_REASON_MAX_TOKENS);
+  EXPECT_EQ(ToFinishedEvent(result).finished().reason(), v1::FINISH_REASON_MAX_TOKENS);
+  result.reason = FinishReason::kCancelled;
+  EXPECT_EQ(ToFinishedEvent(result).finished().reason(), v1::FINISH_REASON_CANCELLED);
 }
 
 TEST(ToProtoTest, EveryCounterHasItsOwnField) {
@@ -136,6 +144,11 @@ TEST(ToProtoTest, EveryCounterHasItsOwnField) {
     *field = absl::Seconds(next++);
   }
   stats.draining = true;
+  next = v1::Stats::kDetachedTurnsFieldNumber;
+  for (int64_t* field : {&stats.detached_turns, &stats.kept_turns, &stats.replay_bytes, &stats.request_ids}) {
+    *field = next++;
+  }
+  stats.turns_rejoined = v1::Stats::kTurnsRejoinedFieldNumber;
   const v1::Stats message = ToProto(stats);
   ExpectAllFieldsSet(message);
   // The fields of the message are numbered in the same order.

@@ -127,7 +127,7 @@ void EngineSimulation::SubmitTurn() {
   if (OneIn(5)) spec.top_logprobs = static_cast<int32_t>(Random(0, 3));
   spec.sampling.seed = random_();
   if (OneIn(5)) spec.stop_strings = {std::string(1, static_cast<char>('a' + Random(0, 4))) + "b"};
-  spec.reject_if_busy = OneIn(5);
+  if (OneIn(5)) spec.if_busy = IfBusy::kReject;
   if (OneIn(6)) spec.deadline = clock_.Now() + absl::Seconds(Random(0, 60));
   if (mixed_) {
     spec.tenant = std::string(static_cast<size_t>(Random(0, 5)), 't');
@@ -168,9 +168,10 @@ void EngineSimulation::DisturbTurn() {
   if (turns_.empty()) return;
   Turn& turn = *std::next(turns_.begin(), Random(0, static_cast<int64_t>(turns_.size()) - 1));
   if (OneIn(2)) {
-    turn.ticket->Cancel();
+    turn.ticket->Leave();
   } else {
     turn.sink.SetReady(!turn.sink.ReadyForMore());
+    turn.stalled = true;
     turn.last_progress = tally_.passes;
   }
 }
@@ -191,14 +192,20 @@ void EngineSimulation::OnEvent(Turn& turn, const TurnEvent& event) {
     EXPECT_TRUE(mixed_ || turn.position < 0 || queued->position < turn.position) << "it was overtaken";
     turn.position = queued->position;
   } else if (const auto* started = std::get_if<TurnStarted>(&event.event)) {
-    EXPECT_FALSE(turn.client->running) << "two turns hold one session";
-    turn.client->running = turn.started = true;
+    // One whose client did not read for a while tells late.
+    if (!turn.stalled) {
+      EXPECT_TRUE(turn.client->running == nullptr || turn.client->running->stalled) << "two turns hold one session";
+      turn.client->running = &turn;
+    }
+    turn.started = true;
     turn.prompt_tokens = started->prompt_tokens;
   }
 }
 
 void EngineSimulation::OnFinish(Turn& turn, const TurnResult& result) {
-  EXPECT_EQ(turn.started, result.turn > 0);
+  // A client that does not read may miss the last events before an end that is not regular.
+  EXPECT_TRUE(turn.started == (result.turn > 0) || (result.turn > 0 && !turn.sink.ReadyForMore()));
+  turn.started = result.turn > 0;
   fed_ += result.usage.fed_tokens;
   generated_ += result.usage.generated_tokens;
   evicted_ += result.usage.evicted_tokens;
@@ -214,11 +221,20 @@ void EngineSimulation::OnFinish(Turn& turn, const TurnResult& result) {
     std::erase(clients_, turn.client);
   }
   if (!turn.started) return;
-  turn.client->running = false;
-  CheckReply(turn, result);
+  if (turn.client->running == &turn) turn.client->running = nullptr;
+  // The end of a turn may reach a client that does not read after that of the next one: replies are checked in the
+  // order of the turns.
+  Client& client = *turn.client;
+  client.ended.emplace(result.turn, Ended{turn.spec, turn.sink.text(), turn.sink.ReadyForMore(), result});
+  for (auto it = client.ended.begin(); it != client.ended.end() && it->first == client.next_turn;) {
+    CheckReply(client, it->second);
+    it = client.ended.erase(it);
+    ++client.next_turn;
+  }
 }
 
-void EngineSimulation::CheckReply(Turn& turn, const TurnResult& result) {
+void EngineSimulation::CheckReply(Client& client, const Ended& turn) {
+  const TurnResult& result = turn.result;
   const SessionMemory& memory = result.memory;
   EXPECT_LE(memory.visible_tokens, memory.sink_tokens + memory.window_tokens);
   EXPECT_GE(memory.horizon_token, memory.sink_tokens);
@@ -228,9 +244,13 @@ void EngineSimulation::CheckReply(Turn& turn, const TurnResult& result) {
     EXPECT_GE(memory.stream_tokens - memory.visible_tokens - memory.forgotten_tokens, 2) << "its end is not yet fed";
     EXPECT_LE(memory.stream_tokens - memory.visible_tokens - memory.forgotten_tokens, 3);
   }
-  if (turn.client->oracle == nullptr) return;
-  ReplyOracle& oracle = *turn.client->oracle;
-  const std::string text = turn.sink.text();
+  if (!turn.reads && !result.status.ok()) {
+    // Cut off from a turn that may have ended before, regularly or not: what came of it is not known here.
+    client.oracle = nullptr;
+  }
+  if (client.oracle == nullptr) return;
+  ReplyOracle& oracle = *client.oracle;
+  const std::string& text = turn.text;
   if (result.status.ok()) {
     const ReplyOracle::Reply reply = oracle.Say(turn.spec);
     EXPECT_EQ(text, reply.text);
@@ -283,14 +303,17 @@ void EngineSimulation::CheckBooks() {
   EXPECT_EQ(runner.refused_steps, 0) << "the runner found fault with a batch";
   EXPECT_EQ(stats.step_tokens, runner.stream_tokens);
   EXPECT_EQ(stats.steps, runner.steps + runner.failed_steps);
-  int64_t running = 0, unfinished = 0;
+  // A client that does not read does not know where its turn is.
+  int64_t running = 0, unfinished = 0, unknown = 0;
   for (const Turn& turn : turns_) {
     if (turn.sink.finished()) continue;
-    ++unfinished;
-    if (turn.started) ++running;
+    ++(turn.sink.ReadyForMore() ? unfinished : unknown);
+    if (turn.sink.ReadyForMore() && turn.started) ++running;
   }
-  EXPECT_EQ(running, stats.running_turns);
-  EXPECT_EQ(unfinished, stats.running_turns + stats.waiting_turns);
+  EXPECT_LE(running, stats.running_turns);
+  EXPECT_GE(running + unknown, stats.running_turns);
+  EXPECT_LE(unfinished, stats.running_turns + stats.waiting_turns);
+  EXPECT_GE(unfinished + unknown, stats.running_turns + stats.waiting_turns);
 }
 
 void EngineSimulation::CheckProgress() {

@@ -41,10 +41,20 @@ class EngineSimulation {
 
  private:
   // A session as its client knows it. No oracle: turn-wise eviction, where only the books are checked.
+  struct Turn;
+  // A turn that has ended, as its client saw it.
+  struct Ended {
+    TurnSpec spec;
+    std::string text;
+    bool reads;  // else the client was not reading at the end
+    TurnResult result;
+  };
   struct Client {
     std::string session_id;
     std::unique_ptr<ReplyOracle> oracle;
-    bool running = false;  // one of its turns has started and not ended
+    const Turn* running = nullptr;   // one of its turns that has started and not ended
+    std::map<int64_t, Ended> ended;  // by number; those that cannot be checked yet
+    int64_t next_turn = 1;           // to be checked
   };
   struct Turn {
     RecordingTurnSink sink;
@@ -52,6 +62,7 @@ class EngineSimulation {
     std::shared_ptr<TurnTicket> ticket;
     std::shared_ptr<Client> client;
     bool started = false;
+    bool stalled = false;  // its client did not read for a while: it may learn late what happened
     int64_t prompt_tokens = 0;
     int64_t last_progress = 0;  // the pass of its last event or of its last pause
     int32_t position = -1;      // last told; -1: none
@@ -72,7 +83,7 @@ class EngineSimulation {
   void Pass();
   void OnEvent(Turn& turn, const TurnEvent& event);
   void OnFinish(Turn& turn, const TurnResult& result);
-  void CheckReply(Turn& turn, const TurnResult& result);
+  void CheckReply(Client& client, const Ended& turn);
   void CheckBooks();
   void CheckProgress();
   void ForgetEndedTurns();

@@ -112,7 +112,7 @@ TEST_F(ActiveTurnTest, AfterAnUndoneFirstTurnTheNextIsTheFirst) {
   RecordingTurnSink undone, again;
   const std::shared_ptr<TurnTicket> ticket = engine().Submit(turn, &undone);
   RunOnce();
-  ticket->Cancel();
+  ticket->Leave();
   RunUntilIdle();
   EXPECT_TRUE(absl::IsCancelled(undone.result().status));
   EXPECT_THAT(fed_, ElementsAre(kBos, 'f'));
@@ -139,7 +139,7 @@ TEST_F(ActiveTurnTest, RunsUntilTheClientLeavesWithoutATokenLimit) {
   const std::shared_ptr<TurnTicket> ticket = engine().Submit(spec, &sink);
   for (int i = 0; i < 1000; ++i) RunOnce();
   EXPECT_FALSE(sink.finished());
-  ticket->Cancel();
+  ticket->Leave();
   RunUntilIdle();
   EXPECT_TRUE(absl::IsCancelled(sink.result().status));
   EXPECT_EQ(sink.result().usage.generated_tokens, 1000);
@@ -158,7 +158,7 @@ TEST_F(ActiveTurnTest, StopsAtAStopStringAcrossTokens) {
   RecordingTurnSink sink;
   const TurnResult result = Run(spec, sink);
   EXPECT_EQ(result.reason, FinishReason::kStop);
-  EXPECT_EQ(result.stop_index, 1);
+  EXPECT_EQ(result.stop, "eab");
   EXPECT_EQ(sink.text(), "cd");
   EXPECT_EQ(result.usage.generated_tokens, 5);
   fed_.clear();
@@ -225,7 +225,7 @@ TEST_F(ActiveTurnTest, IsUndoneIfItEndsBeforeItsFirstToken) {
   RunOnce();
   RunOnce();
   EXPECT_EQ(GetSession(session)->turns, 2);  // one more pass
-  ticket->Cancel();
+  ticket->Leave();
   RunUntilIdle();
   const TurnResult result = sink.result();
   EXPECT_TRUE(absl::IsCancelled(result.status));
@@ -260,7 +260,7 @@ TEST_F(ActiveTurnTest, ReportsTheRowsThatAnUndoneTurnOverwrote) {
     RecordingTurnSink sink;
     const std::shared_ptr<TurnTicket> ticket = engine().Submit(undone, &sink);
     for (int i = 0; i < steps; ++i) RunOnce();
-    ticket->Cancel();
+    ticket->Leave();
     RunUntilIdle();
     const TurnResult result = sink.result();
     EXPECT_EQ(result.usage.fed_tokens, 5 * steps);
@@ -286,7 +286,7 @@ TEST_F(ActiveTurnTest, FeedsTheOpeningAgainIfTheFirstTurnIsUndone) {
   const std::shared_ptr<TurnTicket> ticket = engine().Submit(Turn(session, "abcdefgh"), &sink);
   RunOnce();
   RunOnce();
-  ticket->Cancel();
+  ticket->Leave();
   RunUntilIdle();
   EXPECT_THAT(fed_, ElementsAre(kBos, 's', 't', 'a'));
   EXPECT_EQ(sink.result().memory.stream_tokens, 3);
@@ -304,7 +304,7 @@ TEST_F(ActiveTurnTest, KeepsAndClosesAPartialReply) {
   RecordingTurnSink sink;
   const std::shared_ptr<TurnTicket> ticket = engine().Submit(cut, &sink);
   for (int i = 0; i < 5; ++i) RunOnce();
-  ticket->Cancel();
+  ticket->Leave();
   RunUntilIdle();
   EXPECT_TRUE(absl::IsCancelled(sink.result().status));
   EXPECT_EQ(sink.result().usage.generated_tokens, 5);
@@ -324,7 +324,7 @@ TEST_F(ActiveTurnTest, SendsWhatWasHeldBackWhenItIsCut) {
   const std::shared_ptr<TurnTicket> ticket = engine().Submit(spec, &sink);
   for (int i = 0; i < 4; ++i) RunOnce();
   EXPECT_EQ(sink.text(), "");
-  ticket->Cancel();
+  ticket->Leave();
   RunUntilIdle();
   EXPECT_EQ(sink.text(), "eeee");
   EXPECT_THAT(sink.EventsOf<TurnDelta>(), SizeIs(1));

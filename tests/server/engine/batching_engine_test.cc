@@ -51,7 +51,7 @@ TEST_F(BatchingEngineTest, CancelsPromptlyOnAWake) {
   RecordingTurnSink sink;
   const std::shared_ptr<TurnTicket> ticket = engine().Submit(spec, &sink);
   runner().AwaitSteps(10);
-  ticket->Cancel();
+  ticket->Leave();
   engine().Wake();
   EXPECT_TRUE(absl::IsCancelled(sink.AwaitResult().status));
 }
@@ -175,7 +175,7 @@ TEST_F(BatchingEngineTest, ServesManyThreadsUntilItStops) {
       RecordingTurnSink sink;
       const std::shared_ptr<TurnTicket> ticket = engine().Submit(spec, &sink);
       if ((i + number) % 3 == 0) {
-        ticket->Cancel();
+        ticket->Leave();
         engine().Wake();
       }
       engine().ListSessions({.page_size = 5, .page_token = "", .state = {}}, [](absl::StatusOr<SessionPage>) {});

@@ -12,11 +12,13 @@
 namespace perennial {
 namespace {
 
+const EngineOptions kOptions;
+
 InboxItem Get(std::string id) {
   return GetSessionCall{std::move(id), [](absl::StatusOr<SessionSummary>) {}};
 }
 
-InboxItem TurnFor(TurnSink* sink) { return SubmittedTurn({}, sink, absl::OkStatus(), absl::UnixEpoch()); }
+InboxItem TurnFor(TurnSink* sink) { return SubmittedTurn({}, sink, absl::OkStatus(), &kOptions, absl::UnixEpoch()); }
 
 void Reject(InboxItem item) { AnswerWith(absl::UnavailableError("no"), std::move(item), absl::UnixEpoch()); }
 

@@ -95,7 +95,7 @@ TEST_F(TurnPhasesTest, RefusesWhatTheQueueDoesNotHold) {
 TEST_F(TurnPhasesTest, RefusesABusySessionOnlyToWhoAskedNotToWait) {
   const std::string session = CreateSession();
   TurnSpec impatient = Turn(session, "a", 3);
-  impatient.reject_if_busy = true;
+  impatient.if_busy = IfBusy::kReject;
   RecordingTurnSink running, patient;
   const std::shared_ptr<TurnTicket> ticket = Submit(impatient, running);
   RunOnce();
@@ -142,11 +142,11 @@ TEST_F(TurnPhasesTest, TwoCallersWhoWaitForTheSameTurnDoNotBothGetTheNext) {
 TEST_F(TurnPhasesTest, TakesAMessageThatIsCancelledAndSentAgainAtOnce) {
   const std::string session = CreateSession();
   TurnSpec spec = Turn(session, "a", 3);
-  spec.reject_if_busy = true;
+  spec.if_busy = IfBusy::kReject;
   RecordingTurnSink cancelled, again;
   const std::shared_ptr<TurnTicket> ticket = Submit(spec, cancelled);
   RunOnce();
-  ticket->Cancel();
+  ticket->Leave();
   Submit(spec, again);  // before the engine has seen the cancel
   RunUntilIdle();
   EXPECT_TRUE(absl::IsCancelled(cancelled.result().status));
@@ -167,7 +167,7 @@ TEST_F(TurnPhasesTest, CancelsAWaitingTurn) {
   Submit(Turn(session, "a"), running);
   const std::shared_ptr<TurnTicket> ticket = Submit(Turn(session, "b"), waiting);
   RunOnce();
-  ticket->Cancel();
+  ticket->Leave();
   RunOnce();
   EXPECT_TRUE(absl::IsCancelled(waiting.result().status));
   EXPECT_EQ(waiting.result().turn, 0);
@@ -238,7 +238,7 @@ TEST_F(TurnPhasesTest, DeletesAnEphemeralSessionWithItsTurn) {
   RunOnce();
   const std::string id = cancelled.EventsOf<TurnStarted>()[0].session_id;
   EXPECT_EQ(ReasonOf(Refusal(Turn(id, "mine too"))), ErrorReason::kSessionNotFound);
-  ticket->Cancel();
+  ticket->Leave();
   RunUntilIdle();
   EXPECT_EQ(engine().Stats().sessions, 0);
   EXPECT_EQ(engine().Stats().sessions_deleted, 2);
@@ -253,7 +253,7 @@ TEST_F(TurnPhasesTest, GivesBackAnEphemeralSessionThatNeverRan) {
   const std::shared_ptr<TurnTicket> ticket = Submit(spec, waiting);
   RunOnce();
   EXPECT_EQ(engine().Stats().sessions, 2);
-  ticket->Cancel();
+  ticket->Leave();
   RunOnce();
   EXPECT_EQ(engine().Stats().sessions, 1);
   EXPECT_TRUE(absl::IsCancelled(waiting.result().status));

@@ -107,10 +107,7 @@ class QueueWatch {
 class TurnQueueTest : public testing::Test {
  protected:
   ~TurnQueueTest() override {
-    queue_.RemoveIf([](const auto&) { return absl::CancelledError(""); },
-                    [](TurnQueue::WaitingTurn waiting, absl::Status why) {
-                      RejectTurn(std::move(waiting.turn), std::move(why), kNow);
-                    });
+    queue_.RemoveIf([](const auto&) { return EarlyEnd{absl::CancelledError("")}; }, Reject);
   }
 
   struct How {
@@ -118,6 +115,16 @@ class TurnQueueTest : public testing::Test {
     Priority priority = Priority::kInteractive;
     std::string tenant = "";
   };
+
+  static void Reject(const TurnQueue::WaitingTurn& waiting, EarlyEnd why) {
+    waiting.turn.record->Finish(ResultOfRejected(waiting.turn, why, kNow));
+    waiting.turn.record->CutReaders(why.status, kNow);  // those that do not read
+  }
+
+  // What the engine does once per pass.
+  void PollReaders(absl::Time now = kNow) {
+    queue_.ForEach([now](const TurnQueue::WaitingTurn& waiting) { EXPECT_TRUE(waiting.turn.record->Poll(now).ok()); });
+  }
 
   // A turn that can be told by its number.
   RecordingTurnSink& Push(LiveSession& session, int64_t number) { return Push(session, number, How()); }
@@ -127,7 +134,7 @@ class TurnQueueTest : public testing::Test {
     spec.max_tokens = number;
     spec.deadline = how.deadline;
     spec.priority = how.priority;
-    SubmittedTurn turn(std::move(spec), &sink, absl::OkStatus(), kNow);
+    SubmittedTurn turn(std::move(spec), &sink, absl::OkStatus(), &options_, kNow);
     turn.tenant = tenants_.Enter(how.tenant);
     queue_.Push(std::move(turn), &session);
     return sink;
@@ -139,7 +146,7 @@ class TurnQueueTest : public testing::Test {
     if (!waiting.has_value()) return 0;
     waiting->session->leased = lease;
     const int64_t number = waiting->turn.spec.max_tokens;
-    RejectTurn(std::move(waiting->turn), absl::CancelledError(""), kNow);
+    Reject(*waiting, {absl::CancelledError("")});
     return number;
   }
 
@@ -149,6 +156,7 @@ class TurnQueueTest : public testing::Test {
     return positions;
   }
 
+  EngineOptions options_;
   FakeModelRunner runner_;
   Tenants tenants_{8};
   std::list<RecordingTurnSink> sinks_;
@@ -196,11 +204,10 @@ TEST_F(TurnQueueTest, RemovesWhatIsToEnd) {
   Push(a_, 3);
   queue_.RemoveIf(
       [](const TurnQueue::WaitingTurn& waiting) {
-        return waiting.turn.spec.max_tokens == 2 ? absl::AbortedError("two") : absl::OkStatus();
+        return waiting.turn.spec.max_tokens == 2 ? std::optional<EarlyEnd>(EarlyEnd{absl::AbortedError("two")})
+                                                 : std::nullopt;
       },
-      [](TurnQueue::WaitingTurn waiting, absl::Status why) {
-        RejectTurn(std::move(waiting.turn), std::move(why), kNow);
-      });
+      Reject);
   EXPECT_EQ(second.result().status, absl::AbortedError("two"));
   EXPECT_EQ(b_.waiting_turns, 0);
   EXPECT_EQ(queue_.size(), 2);
@@ -212,31 +219,51 @@ TEST_F(TurnQueueTest, TellsEachClientWhenItsPositionChanges) {
   const RecordingTurnSink& first = Push(a_, 1);
   RecordingTurnSink& second = Push(b_, 2);
   const RecordingTurnSink& third = Push(a_, 3);
-  queue_.TellPositions(absl::Hours(1), kNow);
-  queue_.TellPositions(absl::Hours(1), kNow);
+  queue_.TellPositions(kNow);
+  queue_.TellPositions(kNow);
   EXPECT_THAT(PositionsTold(first), ElementsAre(0));
   second.SetReady(false);
   Pop();
-  queue_.TellPositions(absl::Hours(1), kNow);
+  queue_.TellPositions(kNow);
   EXPECT_THAT(PositionsTold(third), ElementsAre(2, 1));
-  EXPECT_THAT(PositionsTold(second), ElementsAre(1)) << "a client that does not read piles nothing up";
+  EXPECT_THAT(PositionsTold(second), ElementsAre(1)) << "it does not read";
   second.SetReady(true);
-  queue_.TellPositions(absl::Hours(1), kNow);
+  PollReaders();
   EXPECT_THAT(PositionsTold(second), ElementsAre(1, 0));
 }
 
+TEST_F(TurnQueueTest, APositionThatIsNotReadIsFollowedByNoOther) {
+  RecordingTurnSink& sink = Push(a_, 1);
+  Push(b_, 2);
+  Push(b_, 3);
+  RecordingTurnSink& last = Push(a_, 4);
+  for (RecordingTurnSink* slow : {&sink, &last}) slow->SetReady(false);
+  for (int i = 0; i < 4; ++i) {
+    queue_.TellPositions(kNow);
+    PollReaders();
+    if (i < 3) Pop();
+  }
+  EXPECT_THAT(PositionsTold(last), ElementsAre());
+  last.SetReady(true);
+  PollReaders();
+  queue_.TellPositions(kNow);
+  EXPECT_THAT(PositionsTold(last), ElementsAre(3, 0));
+}
+
 TEST_F(TurnQueueTest, BreaksTheSilenceWithHeartbeats) {
+  options_.heartbeat_interval = absl::Seconds(10);
   Push(b_, 1);
   const RecordingTurnSink& sink = Push(a_, 2, {.deadline = kNow + absl::Seconds(25)});
-  queue_.TellPositions(absl::Seconds(10), kNow);
-  EXPECT_EQ(queue_.NextWakeTime(absl::Seconds(10)), kNow + absl::Seconds(10));
-  queue_.TellPositions(absl::Seconds(10), kNow + absl::Seconds(9));
+  queue_.TellPositions(kNow);
+  EXPECT_EQ(queue_.NextWakeTime(), kNow + absl::Seconds(10));
+  queue_.TellPositions(kNow + absl::Seconds(9));
   EXPECT_TRUE(sink.EventsOf<TurnHeartbeat>().empty());
-  queue_.TellPositions(absl::Seconds(10), kNow + absl::Seconds(10));
+  queue_.TellPositions(kNow + absl::Seconds(10));
   ASSERT_EQ(sink.EventsOf<TurnHeartbeat>().size(), 1u);
   EXPECT_EQ(sink.EventsOf<TurnHeartbeat>()[0].queue_position, 1);
-  EXPECT_EQ(queue_.NextWakeTime(absl::Seconds(10)), kNow + absl::Seconds(20));
-  EXPECT_EQ(queue_.NextWakeTime(absl::Hours(1)), kNow + absl::Seconds(25)) << "the deadline";
+  EXPECT_EQ(queue_.NextWakeTime(), kNow + absl::Seconds(20));
+  queue_.TellPositions(kNow + absl::Seconds(20));
+  EXPECT_EQ(queue_.NextWakeTime(), kNow + absl::Seconds(25)) << "the deadline";
 }
 
 TEST_F(TurnQueueTest, KeepsASessionsTurnsInOrderWhateverTheirPriority) {
@@ -288,10 +315,10 @@ TEST_F(TurnQueueTest, KeepsItsPromisesInEverySmallWorld) {
       if (what == kKinds - 1) {
         std::optional<TurnQueue::WaitingTurn> waiting = queue.PopAdmissible();
         watch.Admitted(waiting.has_value() ? static_cast<int>(waiting->turn.spec.max_tokens) : -1);
-        if (waiting.has_value()) waiting->turn.output.Finish({});
+        if (waiting.has_value()) waiting->turn.record->Finish({});
         continue;
       }
-      SubmittedTurn turn(TurnSpec{}, &sink, absl::OkStatus(), kNow);
+      SubmittedTurn turn(TurnSpec{}, &sink, absl::OkStatus(), &options_, kNow);
       turn.spec.priority = what % 2 == 0 ? Priority::kInteractive : Priority::kBatch;
       turn.tenant = tenants.Enter(what < 2 ? "" : "other");
       turn.spec.max_tokens = watch.Came(turn.tenant.number(), turn.spec.priority);
@@ -306,20 +333,20 @@ TEST_F(TurnQueueTest, TellsThePositionsInWhichTurnsAreAdmitted) {
     TurnQueue queue(4, 4, absl::Seconds(1));
     std::list<RecordingTurnSink> sinks;
     for (int i = 0, rest = world; i < 4; ++i, rest /= 4) {
-      SubmittedTurn turn(TurnSpec{}, &sinks.emplace_back(), absl::OkStatus(), kNow);
+      SubmittedTurn turn(TurnSpec{}, &sinks.emplace_back(), absl::OkStatus(), &options_, kNow);
       turn.spec.priority = rest % 2 == 0 ? Priority::kInteractive : Priority::kBatch;
       turn.tenant = tenants_.Enter(rest / 2 % 2 == 0 ? "" : "other");
       turn.spec.max_tokens = i;
       queue.Push(std::move(turn), &a_);
       a_.waiting_turns = 0;  // as if each had a session of its own
     }
-    queue.TellPositions(absl::Hours(1), kNow);
+    queue.TellPositions(kNow);
     for (int admitted = 0; admitted < 4; ++admitted) {
       a_.waiting_turns = 1;
       std::optional<TurnQueue::WaitingTurn> waiting = queue.PopAdmissible();
       ASSERT_TRUE(waiting.has_value());
       EXPECT_EQ(PositionsTold(*std::next(sinks.begin(), waiting->turn.spec.max_tokens)).front(), admitted) << world;
-      waiting->turn.output.Finish({});
+      waiting->turn.record->Finish({});
     }
   }
 }
