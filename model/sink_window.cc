@@ -65,22 +65,34 @@ std::vector<int64_t> SinkWindow::Advance(int64_t count) {
   PERENNIAL_CHECK(count >= 0);
   std::vector<int64_t> window_begins;
   window_begins.reserve(static_cast<size_t>(count));
+  size_t first_start = 0;
   for (int64_t i = 0; i < count; ++i) {
-    window_begin_ = NextWindowBegin(num_tokens_);
+    window_begin_ = NextWindowBegin(num_tokens_, window_begin_, first_start);
     window_begins.push_back(window_begin_);
     ++num_tokens_;
   }
+  turn_starts_.erase(turn_starts_.begin(), turn_starts_.begin() + static_cast<std::ptrdiff_t>(first_start));
   return window_begins;
 }
 
-int64_t SinkWindow::NextWindowBegin(int64_t t) {
+int64_t SinkWindow::HorizonAfter(int64_t count) const {
+  PERENNIAL_CHECK(count >= 0);
+  int64_t window_begin = window_begin_;
+  size_t first_start = 0;
+  // No token before this one needs another's row.
+  int64_t t = std::max(num_tokens_, window_begin_ + shape_.window_tokens);
+  for (; t < num_tokens_ + count; ++t) window_begin = NextWindowBegin(t, window_begin, first_start);
+  return window_begin;
+}
+
+int64_t SinkWindow::NextWindowBegin(int64_t t, int64_t window_begin, size_t& first_start) const {
   const int64_t window = shape_.window_tokens;
   const int64_t oldest = t - window + 1;  // what lies before shares its row with t or a newer token
-  if (t < shape_.sink_tokens || oldest <= window_begin_) return window_begin_;
-  while (!turn_starts_.empty() && turn_starts_.front() < oldest) turn_starts_.pop_front();
-  if (!turn_starts_.empty()) {
+  if (t < shape_.sink_tokens || oldest <= window_begin) return window_begin;
+  while (first_start < turn_starts_.size() && turn_starts_[first_start] < oldest) ++first_start;
+  if (first_start < turn_starts_.size()) {
     // Twice the count instead of half the window: exact for odd W.
-    const int64_t start = turn_starts_.front();
+    const int64_t start = turn_starts_[first_start];
     if (start <= t && 2 * (t - start + 1) >= window) return start;
   }
   return oldest;

@@ -15,6 +15,7 @@
 #ifndef PERENNIAL_MODEL_SINK_WINDOW_H_
 #define PERENNIAL_MODEL_SINK_WINDOW_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <vector>
@@ -72,6 +73,10 @@ class SinkWindow {
   // Tokens that the next token could read: sinks fed plus window fed, notes not counted.
   int32_t visible_tokens() const;
 
+  // horizon() as it will be after `count` >= 0 more tokens, if no turn begins meanwhile. Costs a step per token that
+  // evicts, nothing while there is room.
+  int64_t HorizonAfter(int64_t count) const;
+
   // Says that the next token to be fed starts a turn: turn-wise eviction may begin the window there. Turn starts are
   // kept while they can matter (at most W of them).
   void BeginTurn();
@@ -95,7 +100,9 @@ class SinkWindow {
   int64_t Undo(int64_t r, int64_t before);
 
  private:
-  int64_t NextWindowBegin(int64_t t);
+  // b(t), given that of the token before. `first_start`: of turn_starts_, those before it lie before every window to
+  // come; moved on.
+  int64_t NextWindowBegin(int64_t t, int64_t window_begin, size_t& first_start) const;
 
   CacheShape shape_;
   EvictionPolicy policy_;

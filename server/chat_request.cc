@@ -70,6 +70,55 @@ absl::StatusOr<OnDisconnect> CheckOnDisconnect(const v1::ChatRequest& request) {
   }
 }
 
+// What Chat and AppendMessages share: how a turn takes its place in its session.
+template <typename Request>
+absl::Status CheckPlaceInSession(const Request& request, TurnSpec& turn) {
+  switch (request.long_message()) {
+    case v1::LONG_MESSAGE_UNSPECIFIED:
+    case v1::LONG_MESSAGE_ACCEPT:
+      break;
+    case v1::LONG_MESSAGE_REFUSE:
+      turn.refuse_long_message = true;
+      break;
+    default:
+      return FieldError("long_message", absl::StrCat(static_cast<int>(request.long_message()),
+                                                     " is not a value that this server knows"));
+  }
+  switch (request.if_busy()) {
+    case v1::IF_BUSY_UNSPECIFIED:
+    case v1::IF_BUSY_WAIT:
+      break;
+    case v1::IF_BUSY_REJECT:
+      turn.if_busy = IfBusy::kReject;
+      break;
+    case v1::IF_BUSY_INTERRUPT:
+      turn.if_busy = IfBusy::kInterrupt;
+      break;
+    default:
+      return FieldError("if_busy",
+                        absl::StrCat(static_cast<int>(request.if_busy()), " is not a value that this server knows"));
+  }
+  if (request.has_expected_turn()) {
+    if (request.expected_turn() < 0) {
+      return FieldError("expected_turn", absl::StrCat(request.expected_turn(), " is negative"));
+    }
+    turn.expected_turn = request.expected_turn();
+  }
+  absl::StatusOr<RequestTag> tag = TagOf(request.request_id(), request);
+  if (!tag.ok()) return tag.status();
+  turn.request = *std::move(tag);
+  return absl::OkStatus();
+}
+
+// The session decides which variant is fed.
+absl::Status CheckPromptTokens(absl::string_view field, const UserTurn& message, const RequestRules& rules) {
+  const int32_t most = rules.options.engine.max_prompt_tokens;
+  const size_t tokens = std::max({message.tokens.size(), FirstTurnTokens(message, FirstTurn::kOpens).size(),
+                                  FirstTurnTokens(message, FirstTurn::kOpensAfterSystem).size()});
+  if (tokens <= static_cast<size_t>(most)) return absl::OkStatus();
+  return FieldError(field, absl::StrCat(tokens, " tokens are more than ", most, " (max_prompt_tokens)"));
+}
+
 }  // namespace
 
 absl::StatusOr<CheckedChat> CheckChat(const v1::ChatRequest& request, const RequestRules& rules, uint64_t seed) {
@@ -107,51 +156,47 @@ absl::StatusOr<CheckedChat> CheckChat(const v1::ChatRequest& request, const Requ
   if (!stop.ok()) return stop.status();
   chat.turn.stop_strings = *std::move(stop);
 
-  switch (request.if_busy()) {
-    case v1::IF_BUSY_UNSPECIFIED:
-    case v1::IF_BUSY_WAIT:
-      break;
-    case v1::IF_BUSY_REJECT:
-      chat.turn.if_busy = IfBusy::kReject;
-      break;
-    case v1::IF_BUSY_INTERRUPT:
-      chat.turn.if_busy = IfBusy::kInterrupt;
-      break;
-    default:
-      return FieldError("if_busy",
-                        absl::StrCat(static_cast<int>(request.if_busy()), " is not a value that this server knows"));
-  }
   absl::StatusOr<OnDisconnect> on_disconnect = CheckOnDisconnect(request);
   if (!on_disconnect.ok()) return on_disconnect.status();
   chat.turn.on_disconnect = *on_disconnect;
-  absl::StatusOr<RequestTag> tag = TagOf(request.request_id(), request);
-  if (!tag.ok()) return tag.status();
-  chat.turn.request = *std::move(tag);
-  if (request.has_expected_turn()) {
-    if (request.expected_turn() < 0) {
-      return FieldError("expected_turn", absl::StrCat(request.expected_turn(), " is negative"));
-    }
-    chat.turn.expected_turn = request.expected_turn();
-  }
+  if (absl::Status status = CheckPlaceInSession(request, chat.turn); !status.ok()) return status;
   return chat;
 }
 
 absl::StatusOr<TurnSpec> RenderChat(const PromptRenderer& renderer, const RequestRules& rules, CheckedChat chat) {
   absl::StatusOr<UserTurn> user_turn = renderer.Turn(chat.message);
   if (!user_turn.ok()) return InField("message", user_turn.status());
-  const int32_t most = rules.options.engine.max_prompt_tokens;
-  // The session decides which variant is fed.
-  const size_t tokens = std::max({user_turn->tokens.size(), FirstTurnTokens(*user_turn, FirstTurn::kOpens).size(),
-                                  FirstTurnTokens(*user_turn, FirstTurn::kOpensAfterSystem).size()});
-  if (tokens > static_cast<size_t>(most)) {
-    return FieldError("message", absl::StrCat(tokens, " tokens are more than ", most, " (max_prompt_tokens)"));
-  }
+  if (absl::Status status = CheckPromptTokens("message", *user_turn, rules); !status.ok()) return status;
   chat.turn.message = *std::move(user_turn);
   if (chat.session.has_value()) {
     if (absl::Status status = RenderOpening(renderer, rules, *chat.session); !status.ok()) return status;
     chat.turn.ephemeral = std::move(chat.session->spec);
   }
   return std::move(chat.turn);
+}
+
+absl::StatusOr<CheckedAppend> CheckAppend(const v1::AppendMessagesRequest& request, const RequestRules& rules) {
+  CheckedAppend append;
+  if (request.session_id().empty()) return FieldError("session_id", "is empty");
+  if (request.messages().empty()) return FieldError("messages", "is empty");
+  append.turn.session_id = request.session_id();
+  append.turn.reply = false;
+  absl::StatusOr<std::vector<Message>> messages = CheckMessages("messages", request.messages(), rules);
+  if (!messages.ok()) return messages.status();
+  append.messages = *std::move(messages);
+  append.text_bytes = TextBytes(append.messages);
+  if (absl::Status status = CheckPlaceInSession(request, append.turn); !status.ok()) return status;
+  // A call that breaks off may come again, and then finds the turn that it began.
+  if (!request.request_id().empty()) append.turn.on_disconnect = OnDisconnect::kContinue;
+  return append;
+}
+
+absl::StatusOr<TurnSpec> RenderAppend(const PromptRenderer& renderer, const RequestRules& rules, CheckedAppend append) {
+  absl::StatusOr<UserTurn> message = renderer.Continuation(append.messages);
+  if (!message.ok()) return InField("messages", message.status());
+  if (absl::Status status = CheckPromptTokens("messages", *message, rules); !status.ok()) return status;
+  append.turn.message = *std::move(message);
+  return std::move(append.turn);
 }
 
 }  // namespace perennial

@@ -1,6 +1,6 @@
-// A Chat request: checked, filled up with defaults, and turned into the engine's TurnSpec. In two parts, because
-// reading fields is quick and tokenizing texts may not be: CheckChat on the gRPC thread, RenderChat where TextWorker
-// says.
+// A Chat or AppendMessages request: checked, filled up with defaults, and turned into the engine's TurnSpec. In two
+// parts, because reading fields is quick and tokenizing texts may not be: CheckChat on the gRPC thread, RenderChat
+// where TextWorker says.
 
 #ifndef PERENNIAL_SERVER_CHAT_REQUEST_H_
 #define PERENNIAL_SERVER_CHAT_REQUEST_H_
@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -25,6 +26,19 @@ struct CheckedChat {
   std::optional<CheckedSession> session;  // the session that ends with the call; none if a session id was given
   int64_t text_bytes = 0;                 // of all texts
 };
+
+// Messages that are fed without a reply.
+struct CheckedAppend {
+  TurnSpec turn;  // without message until RenderAppend; without deadline
+  std::vector<Message> messages;
+  int64_t text_bytes = 0;
+};
+
+// INVALID_FIELD for the first bad field.
+absl::StatusOr<CheckedAppend> CheckAppend(const v1::AppendMessagesRequest& request, const RequestRules& rules);
+
+// Fills in the turn's message. INVALID_FIELD.
+absl::StatusOr<TurnSpec> RenderAppend(const PromptRenderer& renderer, const RequestRules& rules, CheckedAppend append);
 
 // INVALID_FIELD for the first bad field. `seed` is used where the request has none.
 absl::StatusOr<CheckedChat> CheckChat(const v1::ChatRequest& request, const RequestRules& rules, uint64_t seed);

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "server/append_call.h"
 #include "server/attach_reactor.h"
 #include "server/chat_reactor.h"
 #include "server/model_answer.h"
@@ -146,6 +147,12 @@ grpc::ServerUnaryReactor* ChatService::CancelTurn(grpc::CallbackServerContext* c
     reactor->Finish(ToGrpcStatus(cancelled.status()));
   });
   return reactor;
+}
+
+grpc::ServerUnaryReactor* ChatService::AppendMessages(grpc::CallbackServerContext* context,
+                                                      const v1::AppendMessagesRequest* request,
+                                                      v1::AppendMessagesResponse* response) {
+  return AppendCall::Start(&parts_, context, *request, response);
 }
 
 grpc::ServerUnaryReactor* ChatService::GetModel(grpc::CallbackServerContext* context,

@@ -19,6 +19,8 @@ inline constexpr int32_t kApiRevision = 1;
 // A unary method checks its request on gRPC's thread, hands it to the engine and returns gRPC's own reactor at once;
 // the engine's callback fills in the response and finishes the reactor. Request and response live until then. A client
 // that leaves before is simply not there any more when the answer comes. Chat is ChatReactor's, Attach AttachReactor's.
+// that leaves before is simply not there any more when the answer comes. Chat is ChatReactor's, AppendMessages
+// AppendCall's.
 class ChatService final : public v1::ChatService::CallbackService {
  public:
   explicit ChatService(ServiceParts parts) : parts_(std::move(parts)) {}
@@ -39,6 +41,13 @@ class ChatService final : public v1::ChatService::CallbackService {
                                                        const v1::AttachRequest* request) override;
   grpc::ServerUnaryReactor* CancelTurn(grpc::CallbackServerContext* context, const v1::CancelTurnRequest* request,
                                        v1::CancelTurnResponse* response) override;
+  grpc::ServerUnaryReactor* AppendMessages(grpc::CallbackServerContext* context,
+                                           const v1::AppendMessagesRequest* request,
+                                           v1::AppendMessagesResponse* response) override;
+  grpc::ServerUnaryReactor* SetNotes(grpc::CallbackServerContext* context, const v1::SetNotesRequest* request,
+                                     v1::SetNotesResponse* response) override;
+  grpc::ServerUnaryReactor* PinTurn(grpc::CallbackServerContext* context, const v1::PinTurnRequest* request,
+                                    v1::PinTurnResponse* response) override;
   grpc::ServerUnaryReactor* GetModel(grpc::CallbackServerContext* context, const v1::GetModelRequest* request,
                                      v1::GetModelResponse* response) override;
   grpc::ServerUnaryReactor* CountTokens(grpc::CallbackServerContext* context, const v1::CountTokensRequest* request,

@@ -37,10 +37,21 @@ PERENNIAL_FLAG(std::string, listen, "HOST:PORT; port 0 takes a free one; unix:PA
 PERENNIAL_FLAG(bool, insecure, "allow an address that other machines can reach, without encryption");
 PERENNIAL_FLAG(std::string, port_file, "file that receives the bound port once the server is ready; empty: none");
 
-PERENNIAL_FLAG(int32_t, cache_tokens, "cache of a session, in tokens, sinks and window together, unless it asks");
+PERENNIAL_FLAG(int32_t, cache_tokens,
+               "cache of a session, in tokens, sinks, notes and window together, unless it asks");
 PERENNIAL_FLAG(int32_t, sink_tokens,
-               "tokens at the start of a session that are never evicted, unless it asks; 0 breaks the model once the "
-               "cache is full");
+               "tokens at the start of a session that are never evicted, unless it asks or more is pinned; with 0, and "
+               "nothing pinned, the model breaks down once the cache is full");
+PERENNIAL_FLAG(std::string, pinned_head,
+               "what a session pins unless it asks: system_prompt, system_prompt_start (of a long one, what may be "
+               "pinned), sinks_only");
+PERENNIAL_FLAG(std::string, eviction, "what a session forgets first unless it asks: turn_wise or token_wise");
+PERENNIAL_FLAG(int32_t, max_pinned_tokens, "system prompt that may be pinned, in tokens");
+PERENNIAL_FLAG(int32_t, min_window_tokens,
+               "window that must be left beside a pinned system prompt and notes, in tokens");
+PERENNIAL_ENGINE_FLAG(int32_t, max_note_tokens, "notes that a session may ask for, in tokens; at most max_step_tokens");
+PERENNIAL_ENGINE_FLAG(int32_t, evict_notice_tokens,
+                      "a client is told so many tokens before a turn begins to be forgotten; 0: never");
 PERENNIAL_FLAG(absl::Duration, idle_timeout, "a session is deleted after this long without a turn, unless it asks");
 ABSL_FLAG(perennial::ByteSize, cache_memory, perennial::ByteSize{0},
           "memory of all caches together, e.g. 2GiB, allocated once; 0: a quarter of the memory limit, with CUDA of "
@@ -108,7 +119,8 @@ const std::vector<FlagGroup>& FlagGroups() {
       {"Model", {"model", "chat_template", "device", "dtype", "threads", "allow_untrained_length", "template_fuel"}},
       {"Address", {"listen", "insecure", "port_file"}},
       {"Sessions",
-       {"cache_tokens", "sink_tokens", "cache_memory", "idle_timeout", "max_sessions", "max_opening_tokens",
+       {"cache_tokens", "sink_tokens", "pinned_head", "eviction", "max_pinned_tokens", "min_window_tokens",
+        "max_note_tokens", "evict_notice_tokens", "cache_memory", "idle_timeout", "max_sessions", "max_opening_tokens",
         "max_idle_timeout", "max_labels", "max_label_bytes", "max_page_size"}},
       {"Replies, where neither the request nor the model's generation_config.json says otherwise",
        {"temperature", "top_k", "top_p", "min_p", "repetition_penalty", "repetition_window", "max_tokens"}},
@@ -128,7 +140,7 @@ constexpr absl::string_view kExamples = R"(Examples:
   perenniald --model=SmolLM2-135M-Instruct.Q4_1.gguf
       serve on 127.0.0.1:50051; talk to it with: perennial chat
   perenniald --model=llama-3-8b/ --device=cuda --cache_tokens=4096 --cache_memory=16GiB
-      each session remembers its first 4 and its newest 4092 tokens, for ever
+      each session remembers its system prompt and its newest tokens, 4096 together, for ever
   perenniald --model=m.gguf --listen=127.0.0.1:0 --port_file=port
       take a free port and write it to the file "port" when ready
   perenniald --flagfile=perenniald.flags
@@ -181,6 +193,10 @@ ServerOptions OptionsFromFlags(const HostLimits& host) {
 
   options.cache_tokens = absl::GetFlag(FLAGS_cache_tokens);
   options.sink_tokens = absl::GetFlag(FLAGS_sink_tokens);
+  options.pinned_head = absl::GetFlag(FLAGS_pinned_head);
+  options.eviction = absl::GetFlag(FLAGS_eviction);
+  options.max_pinned_tokens = absl::GetFlag(FLAGS_max_pinned_tokens);
+  options.min_window_tokens = absl::GetFlag(FLAGS_min_window_tokens);
   options.idle_timeout = absl::GetFlag(FLAGS_idle_timeout);
   options.cache_memory = absl::GetFlag(FLAGS_cache_memory).bytes;
   if (options.cache_memory == 0 && !UsesCuda(options)) options.cache_memory = DefaultCacheMemoryBytes(host);
@@ -212,6 +228,8 @@ ServerOptions OptionsFromFlags(const HostLimits& host) {
   engine.max_opening_tokens = absl::GetFlag(FLAGS_max_opening_tokens);
   engine.max_prompt_tokens = absl::GetFlag(FLAGS_max_prompt_tokens);
   engine.max_generated_tokens = absl::GetFlag(FLAGS_max_generated_tokens);
+  engine.max_note_tokens = absl::GetFlag(FLAGS_max_note_tokens);
+  engine.evict_notice_tokens = absl::GetFlag(FLAGS_evict_notice_tokens);
   engine.max_stop_strings = absl::GetFlag(FLAGS_max_stop_strings);
   engine.max_stop_string_bytes = absl::GetFlag(FLAGS_max_stop_string_bytes);
   engine.max_page_size = absl::GetFlag(FLAGS_max_page_size);

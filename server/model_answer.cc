@@ -8,6 +8,18 @@
 namespace perennial {
 namespace {
 
+v1::PinnedHead ToPinnedHead(PinnedHead pinned_head) {
+  switch (pinned_head) {
+    case PinnedHead::kSystemPrompt:
+      return v1::PINNED_HEAD_SYSTEM_PROMPT;
+    case PinnedHead::kSystemPromptStart:
+      return v1::PINNED_HEAD_SYSTEM_PROMPT_START;
+    case PinnedHead::kSinksOnly:
+      return v1::PINNED_HEAD_SINKS_ONLY;
+  }
+  return v1::PINNED_HEAD_UNSPECIFIED;
+}
+
 v1::Limits MakeLimits(const RequestRules& rules) {
   const ServerOptions& options = rules.options;
   const EngineOptions& engine = options.engine;
@@ -27,6 +39,10 @@ v1::Limits MakeLimits(const RequestRules& rules) {
   limits.set_max_opening_tokens(engine.max_opening_tokens);
   limits.set_max_prompt_tokens(engine.max_prompt_tokens);
   limits.set_max_generated_tokens(engine.max_generated_tokens);
+  limits.set_max_pinned_tokens(options.max_pinned_tokens);
+  limits.set_min_window_tokens(options.min_window_tokens);
+  limits.set_max_note_tokens(engine.max_note_tokens);
+  limits.set_evict_notice_tokens(engine.evict_notice_tokens);
   limits.set_max_stop_strings(engine.max_stop_strings);
   limits.set_max_stop_string_bytes(engine.max_stop_string_bytes);
   limits.set_max_page_size(engine.max_page_size);
@@ -61,6 +77,8 @@ v1::GetModelResponse MakeModelAnswer(const ModelFacts& model, const RequestRules
   defaults->set_max_tokens(rules.max_tokens);
   defaults->set_cache_tokens(rules.options.cache_tokens);
   defaults->set_sink_tokens(rules.options.sink_tokens);
+  defaults->set_eviction(ToProto(rules.eviction));
+  defaults->set_pinned_head(ToPinnedHead(rules.pinned_head));
   *defaults->mutable_idle_timeout() = ToProto(rules.options.idle_timeout);
   *answer.mutable_limits() = MakeLimits(rules);
   return answer;

@@ -21,6 +21,8 @@ namespace perennial {
 namespace {
 
 constexpr absl::string_view kLogLevels[] = {"trace", "debug", "info", "warn", "error", "off"};
+constexpr absl::string_view kPinnedHeads[] = {"system_prompt", "system_prompt_start", "sinks_only"};
+constexpr absl::string_view kEvictions[] = {"turn_wise", "token_wise"};
 constexpr absl::string_view kDtypes[] = {"auto", "float32", "bfloat16", "float16"};
 
 absl::Status Bad(absl::string_view flag, absl::string_view complaint) {
@@ -101,6 +103,10 @@ absl::Status ValidateServerOptions(const ServerOptions& options) {
   check(CheckRange("template_fuel", options.template_fuel, 1000, int64_t{1} << 40));
   check(CheckRange("cache_tokens", options.cache_tokens, 1, int64_t{1} << 30));
   check(CheckRange("sink_tokens", options.sink_tokens, 0, options.cache_tokens - 1));
+  check(CheckOneOf("pinned_head", options.pinned_head, kPinnedHeads));
+  check(CheckOneOf("eviction", options.eviction, kEvictions));
+  check(CheckRange("max_pinned_tokens", options.max_pinned_tokens, 1, 1 << 30));
+  check(CheckRange("min_window_tokens", options.min_window_tokens, 1, 1 << 30));
   check(CheckRange("cache_memory", options.cache_memory, UsesCuda(options) ? 0 : 1, int64_t{1} << 50));
   check(CheckDuration("max_idle_timeout", options.engine.max_idle_timeout, absl::Seconds(1), absl::Hours(24 * 36500)));
   check(CheckDuration("idle_timeout", options.idle_timeout, absl::Seconds(1), options.engine.max_idle_timeout));

@@ -32,11 +32,15 @@ struct ServerOptions {
   std::string port_file;  // empty: none
 
   // What a session gets when it asks for nothing.
-  int32_t cache_tokens = 1024;  // C = S + W
-  int32_t sink_tokens = 4;      // S
+  int32_t cache_tokens = 1024;                // C = S + N + W
+  int32_t sink_tokens = 4;                    // S, or less than S where more is pinned
+  std::string pinned_head = "system_prompt";  // "system_prompt", "system_prompt_start" or "sinks_only"
+  std::string eviction = "turn_wise";         // "turn_wise" or "token_wise"
   absl::Duration idle_timeout = absl::Hours(1);
   // Bytes, of all sessions together. 0, with a CUDA device only: a quarter of what the GPU has free.
   int64_t cache_memory = int64_t{1} << 30;
+  int32_t max_pinned_tokens = 512;  // of a system prompt
+  int32_t min_window_tokens = 32;   // that stay where more than sink_tokens are pinned, or notes are wanted
 
   // What a turn gets when neither it nor the checkpoint says otherwise: flags temperature, top_k, top_p, min_p,
   // repetition_penalty, repetition_window (a seed is drawn for every turn), max_tokens.

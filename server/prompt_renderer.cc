@@ -73,6 +73,14 @@ absl::StatusOr<UserTurn> TemplatePromptRenderer::Turn(absl::string_view user_tex
   return template_->Turn(user_text);
 }
 
+absl::StatusOr<UserTurn> TemplatePromptRenderer::Continuation(absl::Span<const Message> messages) const {
+  return template_->Continuation(messages);
+}
+
+absl::StatusOr<std::vector<TokenId>> TemplatePromptRenderer::Notes(absl::string_view text) const {
+  return template_->Notes(text);
+}
+
 absl::StatusOr<std::vector<TokenId>> TemplatePromptRenderer::Text(absl::string_view text) const {
   return tokenizer_->EncodeText(text);
 }

@@ -30,6 +30,12 @@ class PromptRenderer {
   // One user message with the header of the reply, for any session that it may go to; see ChatTemplate::Turn.
   virtual absl::StatusOr<UserTurn> Turn(absl::string_view user_text) const = 0;
 
+  // Messages that are fed with their replies; see ChatTemplate::Continuation.
+  virtual absl::StatusOr<UserTurn> Continuation(absl::Span<const Message> messages) const = 0;
+
+  // A session's notes; see ChatTemplate::Notes.
+  virtual absl::StatusOr<std::vector<TokenId>> Notes(absl::string_view text) const = 0;
+
   // Plain text without a template.
   virtual absl::StatusOr<std::vector<TokenId>> Text(absl::string_view text) const = 0;
 };
@@ -44,6 +50,8 @@ class TemplatePromptRenderer final : public PromptRenderer {
 
   absl::StatusOr<SessionOpening> Opening(absl::Span<const Message> history) const override;
   absl::StatusOr<UserTurn> Turn(absl::string_view user_text) const override;
+  absl::StatusOr<UserTurn> Continuation(absl::Span<const Message> messages) const override;
+  absl::StatusOr<std::vector<TokenId>> Notes(absl::string_view text) const override;
   absl::StatusOr<std::vector<TokenId>> Text(absl::string_view text) const override;
 
   // For the engine: bytes of tokens, and what is fed after a reply.

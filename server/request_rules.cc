@@ -32,6 +32,10 @@ RequestRules MakeRequestRules(const ServerOptions& options, const RunnerLimits& 
   Override(rules.sampling, &SamplingParams::min_p, generation.min_p);
   Override(rules.sampling, &SamplingParams::repetition_penalty, generation.repetition_penalty);
   if (generation.do_sample.has_value() && !*generation.do_sample) rules.sampling.temperature = 0;
+  rules.pinned_head = options.pinned_head == "sinks_only"            ? PinnedHead::kSinksOnly
+                      : options.pinned_head == "system_prompt_start" ? PinnedHead::kSystemPromptStart
+                                                                     : PinnedHead::kSystemPrompt;
+  rules.eviction = options.eviction == "token_wise" ? EvictionPolicy::kTokenWise : EvictionPolicy::kTurnWise;
   rules.max_tokens = options.max_tokens;
   if (generation.max_new_tokens.value_or(0) > 0) rules.max_tokens = *generation.max_new_tokens;
   rules.max_tokens = std::min(rules.max_tokens, options.engine.max_generated_tokens);

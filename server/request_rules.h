@@ -10,9 +10,17 @@
 #include "model/checkpoint/checkpoint.h"
 #include "model/model_runner.h"
 #include "model/sampler.h"
+#include "model/sink_window.h"
 #include "server/options.h"
 
 namespace perennial {
+
+// What of a session's opening is pinned as sinks.
+enum class PinnedHead {
+  kSystemPrompt,       // BOS and the system prompt, and at least sink_tokens
+  kSystemPromptStart,  // the same, but of a system prompt that is too long only the first tokens
+  kSinksOnly,          // sink_tokens
+};
 
 // Immutable; thread-safe.
 struct RequestRules {
@@ -22,6 +30,9 @@ struct RequestRules {
   // the server's flag. Length of a reply: at most max_generated_tokens.
   SamplingParams sampling;
   int64_t max_tokens = 0;
+  // What unset fields of a session stand for.
+  PinnedHead pinned_head = PinnedHead::kSystemPrompt;
+  EvictionPolicy eviction = EvictionPolicy::kTurnWise;
 };
 
 // `generation.do_sample` false means greedy: temperature 0. A checkpoint's value that is out of range is ignored, as if

@@ -15,6 +15,7 @@ namespace {
 constexpr size_t kMaxRouteBytes = 64;
 constexpr int32_t kDefaultPageSize = 100;
 
+// As if nothing but sink_tokens were pinned.
 absl::StatusOr<CacheShape> CheckShape(const v1::SessionConfig& config, const RequestRules& rules) {
   const int32_t most = rules.runner.max_cache_tokens;
   const int32_t cache_tokens = config.has_cache_tokens() ? config.cache_tokens() : rules.options.cache_tokens;
@@ -22,13 +23,89 @@ absl::StatusOr<CacheShape> CheckShape(const v1::SessionConfig& config, const Req
     return FieldError("config.cache_tokens",
                       absl::StrCat(cache_tokens, " is not in 1 … ", most, " (max_cache_tokens)"));
   }
-  const int32_t sink_tokens =
-      config.has_sink_tokens() ? config.sink_tokens() : std::min(rules.options.sink_tokens, cache_tokens - 1);
-  if (sink_tokens < 0 || sink_tokens > cache_tokens - 1) {
-    return FieldError("config.sink_tokens",
-                      absl::StrCat(sink_tokens, " is not in 0 … ", cache_tokens - 1, " (cache_tokens - 1)"));
+  const int32_t note_tokens = config.note_tokens();
+  const int32_t most_notes = rules.options.engine.max_note_tokens;
+  if (note_tokens < 0 || note_tokens > most_notes) {
+    return FieldError("config.note_tokens",
+                      absl::StrCat(note_tokens, " is not in 0 … ", most_notes, " (max_note_tokens)"));
   }
-  return CacheShape{.sink_tokens = sink_tokens, .note_tokens = 0, .window_tokens = cache_tokens - sink_tokens};
+  // Notes are worth nothing without a window to talk in; without notes a cache may be as small as one likes.
+  const int32_t min_window = note_tokens == 0 ? 1 : rules.options.min_window_tokens;
+  const int32_t most_sinks = cache_tokens - note_tokens - min_window;
+  if (most_sinks < 0) {
+    return FieldError(
+        "config.cache_tokens",
+        absl::StrCat(cache_tokens, " leave a window of ", std::max(cache_tokens - note_tokens, 0), " beside notes of ",
+                     note_tokens, ", less than ", min_window, " (min_window_tokens)"));
+  }
+  const int32_t sink_tokens =
+      config.has_sink_tokens() ? config.sink_tokens() : std::min(rules.options.sink_tokens, most_sinks);
+  if (sink_tokens < 0 || sink_tokens > most_sinks) {
+    return FieldError(
+        "config.sink_tokens",
+        absl::StrCat(sink_tokens, " is not in 0 … ", most_sinks,
+                     note_tokens == 0 ? " (cache_tokens - 1)" : " (cache_tokens - note_tokens - min_window_tokens)"));
+  }
+  return CacheShape{.sink_tokens = sink_tokens,
+                    .note_tokens = note_tokens,
+                    .window_tokens = cache_tokens - sink_tokens - note_tokens};
+}
+
+absl::StatusOr<PinnedHead> CheckPinnedHead(v1::PinnedHead pinned_head, const RequestRules& rules) {
+  switch (pinned_head) {
+    case v1::PINNED_HEAD_UNSPECIFIED:
+      return rules.pinned_head;
+    case v1::PINNED_HEAD_SYSTEM_PROMPT:
+      return PinnedHead::kSystemPrompt;
+    case v1::PINNED_HEAD_SYSTEM_PROMPT_START:
+      return PinnedHead::kSystemPromptStart;
+    case v1::PINNED_HEAD_SINKS_ONLY:
+      return PinnedHead::kSinksOnly;
+    default:
+      return FieldError("config.pinned_head",
+                        absl::StrCat(static_cast<int>(pinned_head), " is not a value that this server knows"));
+  }
+}
+
+absl::StatusOr<EvictionPolicy> CheckEviction(v1::EvictionPolicy eviction, const RequestRules& rules) {
+  switch (eviction) {
+    case v1::EVICTION_POLICY_UNSPECIFIED:
+      return rules.eviction;
+    case v1::EVICTION_POLICY_TOKEN_WISE:
+      return EvictionPolicy::kTokenWise;
+    case v1::EVICTION_POLICY_TURN_WISE:
+      return EvictionPolicy::kTurnWise;
+    default:
+      return FieldError("config.eviction",
+                        absl::StrCat(static_cast<int>(eviction), " is not a value that this server knows"));
+  }
+}
+
+// Makes sinks of the head of `head_tokens`, as far as it is to be pinned, at the window's cost.
+absl::Status PinHead(int32_t head_tokens, PinnedHead pinned_head, const RequestRules& rules, CacheShape& shape) {
+  if (pinned_head == PinnedHead::kSinksOnly) return absl::OkStatus();
+  const int32_t most = rules.options.max_pinned_tokens;
+  const int32_t min_window = rules.options.min_window_tokens;
+  const int32_t capacity = shape.capacity();
+  if (pinned_head == PinnedHead::kSystemPromptStart) {
+    head_tokens = std::min({head_tokens, most, capacity - shape.note_tokens - min_window});
+  }
+  if (head_tokens <= shape.sink_tokens) return absl::OkStatus();
+  if (head_tokens > most) {
+    return FieldError("config.pinned_head",
+                      absl::StrCat("the system prompt has ", head_tokens, " tokens, more than ", most,
+                                   " (max_pinned_tokens): shorten it, or pin only its start or the sinks"));
+  }
+  const int32_t window = capacity - shape.note_tokens - head_tokens;
+  if (window < min_window) {
+    return FieldError("config.cache_tokens",
+                      absl::StrCat(capacity, " leave a window of ", std::max(window, 0), " beside a system prompt of ",
+                                   head_tokens, " tokens and notes of ", shape.note_tokens, ", less than ", min_window,
+                                   " (min_window_tokens): ask for more, or pin only its start or the sinks"));
+  }
+  shape.sink_tokens = head_tokens;
+  shape.window_tokens = window;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<absl::Duration> CheckIdleTimeout(absl::string_view field, const google::protobuf::Duration& message,
@@ -119,6 +196,12 @@ absl::StatusOr<CheckedSession> CheckSessionConfig(const v1::SessionConfig& confi
   absl::StatusOr<CacheShape> shape = CheckShape(config, rules);
   if (!shape.ok()) return shape.status();
   session.spec.shape = *shape;
+  absl::StatusOr<PinnedHead> pinned_head = CheckPinnedHead(config.pinned_head(), rules);
+  if (!pinned_head.ok()) return pinned_head.status();
+  session.pinned_head = *pinned_head;
+  absl::StatusOr<EvictionPolicy> eviction = CheckEviction(config.eviction(), rules);
+  if (!eviction.ok()) return eviction.status();
+  session.spec.eviction = *eviction;
   absl::StatusOr<std::vector<Message>> history = CheckMessages("config.history", config.history(), rules);
   if (!history.ok()) return history.status();
   session.text_bytes = TextBytes(*history);
@@ -144,6 +227,10 @@ absl::Status RenderOpening(const PromptRenderer& renderer, const RequestRules& r
   if (opening->tokens.size() > static_cast<size_t>(most)) {
     return FieldError("config.history",
                       absl::StrCat(opening->tokens.size(), " tokens are more than ", most, " (max_opening_tokens)"));
+  }
+  if (absl::Status status = PinHead(opening->head_tokens, session.pinned_head, rules, session.spec.shape);
+      !status.ok()) {
+    return status;
   }
   session.spec.opening = std::move(opening->tokens);
   session.spec.first_turn = opening->first_turn;

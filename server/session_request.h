@@ -21,7 +21,8 @@ namespace perennial {
 
 // A session that may be created, but for its opening, which takes longer (RenderOpening).
 struct CheckedSession {
-  SessionSpec spec;
+  SessionSpec spec;  // its shape: as if nothing but sink_tokens were pinned, until RenderOpening
+  PinnedHead pinned_head = PinnedHead::kSinksOnly;
   std::vector<Message> history;
   int64_t text_bytes = 0;  // of the history
 };
@@ -29,7 +30,8 @@ struct CheckedSession {
 // Checks a `config` field. sink_tokens, where unset, is the server's, but at most cache_tokens - 1.
 absl::StatusOr<CheckedSession> CheckSessionConfig(const v1::SessionConfig& config, const RequestRules& rules);
 
-// Renders and tokenizes the history into spec.opening and spec.first_turn.
+// Renders and tokenizes the history into spec.opening and spec.first_turn, and sets aside in spec.shape what of it is
+// pinned.
 absl::Status RenderOpening(const PromptRenderer& renderer, const RequestRules& rules, CheckedSession& session);
 
 absl::StatusOr<SessionUpdate> CheckUpdate(const v1::UpdateSessionRequest& request, const RequestRules& rules);

@@ -65,12 +65,31 @@ void SetEvent(const TurnDelta& delta, v1::TurnEvent& message) {
   }
 }
 
+void SetEvent(const TurnWillEvict& will_evict, v1::TurnEvent& message) {
+  v1::WillEvict* event = message.mutable_will_evict();
+  event->set_in_tokens(will_evict.in_tokens);
+  event->set_first_turn(will_evict.first_turn);
+  event->set_last_turn(will_evict.last_turn);
+}
+
+v1::EvictionReason ToEvictionReason(EvictionReason reason) {
+  switch (reason) {
+    case EvictionReason::kWindowFull:
+      return v1::EVICTION_REASON_WINDOW_FULL;
+    case EvictionReason::kUndoneTurn:
+      return v1::EVICTION_REASON_UNDONE_TURN;
+  }
+  return v1::EVICTION_REASON_UNSPECIFIED;
+}
+
 void SetEvent(const TurnEvicted& evicted, v1::TurnEvent& message) {
   v1::Evicted* event = message.mutable_evicted();
   event->set_first_token(evicted.first_token);
   event->set_end_token(evicted.end_token);
   event->set_first_turn(evicted.first_turn);
   event->set_last_turn(evicted.last_turn);
+  event->set_reason(ToEvictionReason(evicted.reason));
+  *event->mutable_memory() = ToProto(evicted.memory);
 }
 
 void SetEvent(const TurnHeartbeat& heartbeat, v1::TurnEvent& message) {
@@ -129,6 +148,36 @@ v1::TurnPhase ToProto(TurnPhase phase) {
   return v1::TURN_PHASE_UNSPECIFIED;
 }
 
+v1::EvictionPolicy ToProto(EvictionPolicy eviction) {
+  switch (eviction) {
+    case EvictionPolicy::kTokenWise:
+      return v1::EVICTION_POLICY_TOKEN_WISE;
+    case EvictionPolicy::kTurnWise:
+      return v1::EVICTION_POLICY_TURN_WISE;
+  }
+  return v1::EVICTION_POLICY_UNSPECIFIED;
+}
+
+v1::Usage ToProto(const TurnUsage& usage) {
+  v1::Usage message;
+  message.set_prompt_tokens(usage.prompt_tokens);
+  message.set_fed_tokens(usage.fed_tokens);
+  message.set_generated_tokens(usage.generated_tokens);
+  message.set_evicted_tokens(usage.evicted_tokens);
+  message.set_readable_prompt_tokens(usage.readable_prompt_tokens);
+  message.set_reused_tokens(usage.reused_tokens);
+  return message;
+}
+
+v1::Notes ToProto(const SessionNotes& notes) {
+  v1::Notes message;
+  message.set_text(notes.text);
+  for (const int64_t turn : notes.pinned_turns) message.add_pinned_turns(turn);
+  message.set_tokens(notes.tokens);
+  message.set_budget_tokens(notes.budget_tokens);
+  return message;
+}
+
 v1::SessionMemory ToProto(const SessionMemory& memory) {
   v1::SessionMemory message;
   message.set_stream_tokens(memory.stream_tokens);
@@ -138,6 +187,8 @@ v1::SessionMemory ToProto(const SessionMemory& memory) {
   message.set_horizon_turn(memory.horizon_turn);
   message.set_sink_tokens(memory.sink_tokens);
   message.set_window_tokens(memory.window_tokens);
+  message.set_window_tokens_used(memory.window_tokens_used);
+  message.set_note_tokens(memory.note_tokens);
   return message;
 }
 
@@ -155,6 +206,8 @@ v1::Session ToProto(const SessionSummary& session) {
   message.set_last_turn(session.last_turn);
   message.set_cache_bytes(session.cache_bytes);
   *message.mutable_memory() = ToProto(session.memory);
+  *message.mutable_notes() = ToProto(session.notes);
+  message.set_eviction(ToProto(session.eviction));
   return message;
 }
 
@@ -180,6 +233,7 @@ v1::Stats ToProto(const EngineStats& stats) {
   message.set_prefill_tokens(stats.prefill_tokens);
   message.set_generated_tokens(stats.generated_tokens);
   message.set_evicted_tokens(stats.evicted_tokens);
+  message.set_note_tokens(stats.note_tokens);
   message.set_steps(stats.steps);
   message.set_step_tokens(stats.step_tokens);
   message.set_step_sessions(stats.step_sessions);
@@ -227,11 +281,7 @@ v1::TurnEvent ToFinishedEvent(const TurnResult& result) {
   v1::Finished* finished = message.mutable_finished();
   finished->set_reason(ToFinishReason(result.reason));
   finished->set_stop(result.stop);
-  v1::Usage* usage = finished->mutable_usage();
-  usage->set_prompt_tokens(result.usage.prompt_tokens);
-  usage->set_fed_tokens(result.usage.fed_tokens);
-  usage->set_generated_tokens(result.usage.generated_tokens);
-  usage->set_evicted_tokens(result.usage.evicted_tokens);
+  *finished->mutable_usage() = ToProto(result.usage);
   v1::Timing* timing = finished->mutable_timing();
   *timing->mutable_queue() = ToProto(result.timing.queue);
   *timing->mutable_prefill() = ToProto(result.timing.prefill);

@@ -23,6 +23,9 @@ google::protobuf::Timestamp ToProto(absl::Time time);
 
 v1::SessionState ToProto(SessionState state);
 v1::TurnPhase ToProto(TurnPhase phase);
+v1::EvictionPolicy ToProto(EvictionPolicy eviction);
+v1::Usage ToProto(const TurnUsage& usage);
+v1::Notes ToProto(const SessionNotes& notes);
 v1::SessionMemory ToProto(const SessionMemory& memory);
 v1::Session ToProto(const SessionSummary& session);
 v1::Stats ToProto(const EngineStats& stats);

@@ -1,13 +1,12 @@
 #include "server/turn_reactor.h"
 
-#include <grpc/support/time.h>
-
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "model/check.h"
+#include "server/call_deadline.h"
 #include "server/engine/error.h"
 #include "server/status_mapping.h"
 #include "server/to_proto.h"
@@ -22,9 +21,7 @@ std::string Seconds(absl::Duration duration) { return absl::StrCat(absl::ToDoubl
 
 template <typename Response>
 absl::Time TurnReactor<Response>::deadline() const {
-  const gpr_timespec deadline = gpr_convert_clock_type(context_->raw_deadline(), GPR_CLOCK_REALTIME);
-  if (gpr_time_cmp(deadline, gpr_inf_future(GPR_CLOCK_REALTIME)) == 0) return absl::InfiniteFuture();
-  return absl::FromUnixSeconds(deadline.tv_sec) + absl::Nanoseconds(deadline.tv_nsec);
+  return DeadlineOf(*context_);
 }
 
 template <typename Response>
@@ -171,6 +168,9 @@ void TurnReactor<Response>::AddTrailers(const TurnResult& result) {
   context_->AddTrailingMetadata("x-perennial-fed-tokens", absl::StrCat(result.usage.fed_tokens));
   context_->AddTrailingMetadata("x-perennial-generated-tokens", absl::StrCat(result.usage.generated_tokens));
   context_->AddTrailingMetadata("x-perennial-evicted-tokens", absl::StrCat(result.usage.evicted_tokens));
+  context_->AddTrailingMetadata("x-perennial-readable-prompt-tokens",
+                                absl::StrCat(result.usage.readable_prompt_tokens));
+  context_->AddTrailingMetadata("x-perennial-reused-tokens", absl::StrCat(result.usage.reused_tokens));
   context_->AddTrailingMetadata("x-perennial-queue-seconds", Seconds(result.timing.queue));
   context_->AddTrailingMetadata("x-perennial-prefill-seconds", Seconds(result.timing.prefill));
   context_->AddTrailingMetadata("x-perennial-first-token-seconds", Seconds(result.timing.first_token));

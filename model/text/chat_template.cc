@@ -16,6 +16,7 @@ namespace {
 
 using text_internal::After;
 using text_internal::BeginsWith;
+using text_internal::CommonPrefix;
 using text_internal::ControlsOf;
 using text_internal::FirstTurnSplit;
 using text_internal::TemplateMessage;
@@ -35,7 +36,7 @@ absl::string_view RoleName(Role role) {
 }
 
 // OK if the history is a system message or none, then user and assistant messages in turn, the last an assistant's.
-absl::Status CheckOrder(absl::Span<const Message> history) {
+absl::Status CheckOrder(absl::string_view field, absl::Span<const Message> history) {
   size_t turn_begin = 0;
   for (size_t i = 0; i < history.size(); ++i) {
     if (i == 0 && history[i].role == Role::kSystem) {
@@ -44,12 +45,12 @@ absl::Status CheckOrder(absl::Span<const Message> history) {
     }
     const Role expected = (i - turn_begin) % 2 == 0 ? Role::kUser : Role::kAssistant;
     if (history[i].role == expected) continue;
-    return absl::InvalidArgumentError(absl::StrCat("history[", i, "].role is ", RoleName(history[i].role), ", must be ",
+    return absl::InvalidArgumentError(absl::StrCat(field, "[", i, "].role is ", RoleName(history[i].role), ", must be ",
                                                    RoleName(expected),
                                                    ": a system message first, then user and assistant in turn"));
   }
   if ((history.size() - turn_begin) % 2 != 0) {
-    return absl::InvalidArgumentError(absl::StrCat("history[", history.size() - 1,
+    return absl::InvalidArgumentError(absl::StrCat(field, "[", history.size() - 1,
                                                    "] is a user message, the last must be the assistant's: send a "
                                                    "message that is to be answered as a turn"));
   }
@@ -106,6 +107,7 @@ absl::Status ChatTemplate::LearnFirstTurn() {
   absl::StatusOr<std::vector<TokenId>> turn = TurnTokens(*turn_text);
   if (!turn.ok()) return turn.status();
   turn_controls_ = ControlsOf(*tokenizer_, *turn);
+  turns_begin_with_bos_ = BeginsWithBos(*turn);
   absl::StatusOr<std::string> first_text = format_->FirstTurn(question, std::nullopt, Now());
   if (!first_text.ok()) return first_text.status();
   absl::StatusOr<std::vector<TokenId>> first = tokenizer_->EncodeRendered(*first_text);
@@ -131,27 +133,26 @@ absl::Status ChatTemplate::LearnFirstTurn() {
 }
 
 absl::StatusOr<SessionOpening> ChatTemplate::Opening(absl::Span<const Message> history) const {
-  if (absl::Status status = CheckOrder(history); !status.ok()) return status;
+  if (absl::Status status = CheckOrder("history", history); !status.ok()) return status;
   const bool has_turns = !history.empty() && history.back().role == Role::kAssistant;
-  SessionOpening opening;
-  if (has_turns) {
-    absl::StatusOr<std::vector<TokenId>> tokens = HistoryTokens(history);
-    if (!tokens.ok()) return tokens.status();
-    opening.tokens = *std::move(tokens);
-  } else {
-    std::optional<std::string> system;
-    if (!history.empty()) {
-      absl::StatusOr<std::string> defused = Defused(history.front());
-      if (!defused.ok()) return defused.status();
-      system = *std::move(defused);
-    }
-    absl::StatusOr<SessionOpening> rendered = OpeningWithoutTurns(std::move(system));
-    if (!rendered.ok()) return rendered;
-    opening = *std::move(rendered);
+  std::optional<std::string> system;
+  if (!history.empty() && history.front().role == Role::kSystem) {
+    absl::StatusOr<std::string> defused = Defused(history.front());
+    if (!defused.ok()) return defused.status();
+    system = *std::move(defused);
   }
-  if (options_.add_bos && options_.bos_token.has_value() && !BeginsWithBos(opening.tokens)) {
-    opening.tokens.insert(opening.tokens.begin(), *options_.bos_token);
-  }
+  absl::StatusOr<SessionOpening> opening = OpeningWithoutTurns(std::move(system));
+  if (!opening.ok()) return opening;
+  PutBosFirst(opening->tokens);
+  opening->head_tokens = static_cast<int32_t>(opening->tokens.size());
+  if (!has_turns) return opening;
+  absl::StatusOr<std::vector<TokenId>> tokens = HistoryTokens(history);
+  if (!tokens.ok()) return tokens.status();
+  PutBosFirst(*tokens);
+  // The head's last characters may merge with those of the first message.
+  opening->head_tokens = static_cast<int32_t>(CommonPrefix(opening->tokens, *tokens));
+  opening->tokens = *std::move(tokens);
+  opening->first_turn = FirstTurn::kUsual;
   return opening;
 }
 
@@ -211,6 +212,70 @@ absl::StatusOr<UserTurn> ChatTemplate::Turn(absl::string_view user_text) const {
   return turn;
 }
 
+absl::StatusOr<UserTurn> ChatTemplate::Continuation(absl::Span<const Message> messages) const {
+  if (messages.empty()) return absl::InvalidArgumentError("there are no messages");
+  if (messages.front().role == Role::kSystem) {
+    return absl::InvalidArgumentError("the first message is a system message, must be a user's");
+  }
+  if (absl::Status status = CheckOrder("messages", messages); !status.ok()) return status;
+  std::vector<TemplateMessage> defused;
+  std::vector<TemplateMessage> stand_ins;
+  for (const Message& message : messages) {
+    absl::StatusOr<std::string> text = Defused(message);
+    if (!text.ok()) return text.status();
+    // A template may leave out a blank text.
+    const bool is_blank = absl::StripAsciiWhitespace(message.text).empty();
+    stand_ins.push_back({RoleName(message.role), is_blank ? *text : "x"});
+    defused.push_back({RoleName(message.role), *std::move(text)});
+  }
+  const auto variant = [&](const FirstTurnSplit* first) -> absl::StatusOr<std::vector<TokenId>> {
+    absl::StatusOr<std::vector<TokenId>> tokens = ContinuationTokens(first, defused);
+    if (!tokens.ok()) return tokens;
+    absl::StatusOr<std::vector<TokenId>> expected = ContinuationTokens(first, stand_ins);
+    if (!expected.ok()) return expected;
+    if (ControlsOf(*tokenizer_, *tokens) != ControlsOf(*tokenizer_, *expected)) {
+      return absl::InvalidArgumentError("the messages make the chat template write other control tokens than usual");
+    }
+    return tokens;
+  };
+  UserTurn turn;
+  absl::StatusOr<std::vector<TokenId>> tokens = variant(nullptr);
+  if (!tokens.ok()) return tokens.status();
+  turn.tokens = *std::move(tokens);
+  if (first_turn_ != nullptr) {
+    tokens = variant(first_turn_.get());
+    if (!tokens.ok()) return tokens.status();
+    turn.tokens_if_first = *std::move(tokens);
+  }
+  if (first_turn_after_system_ != nullptr) {
+    tokens = variant(first_turn_after_system_.get());
+    if (!tokens.ok()) return tokens.status();
+    turn.tokens_if_first_after_system = *std::move(tokens);
+  }
+  return turn;
+}
+
+absl::StatusOr<std::vector<TokenId>> ChatTemplate::ContinuationTokens(
+    const FirstTurnSplit* first, absl::Span<const TemplateMessage> messages) const {
+  if (first != nullptr) return first->Continuation(messages);
+  absl::StatusOr<std::string> text = format_->Continuation(messages);
+  if (!text.ok()) return text.status();
+  return TurnTokens(*text);
+}
+
+absl::StatusOr<std::vector<TokenId>> ChatTemplate::Notes(absl::string_view text) const {
+  if (text.empty()) return std::vector<TokenId>();
+  if (first_turn_ != nullptr || !format_->system_support().ok()) {
+    return tokenizer_->EncodeText(absl::StrCat(text, "\n"));
+  }
+  absl::StatusOr<std::string> defused = Defused({Role::kSystem, std::string(text)});
+  if (!defused.ok()) return defused.status();
+  absl::StatusOr<std::vector<TokenId>> tokens = OpeningTokens(*std::move(defused));
+  // A BOS that every message begins with is the message's.
+  if (tokens.ok() && BeginsWithBos(*tokens) && !turns_begin_with_bos_) tokens->erase(tokens->begin());
+  return tokens;
+}
+
 bool ChatTemplate::trims_reply() const { return tokenizer_->adds_leading_space() || format_->reply_lead() == " "; }
 
 absl::StatusOr<std::string> ChatTemplate::Defused(const Message& message) const {
@@ -266,6 +331,12 @@ absl::StatusOr<std::vector<TokenId>> ChatTemplate::HistoryTokens(absl::Span<cons
     return absl::InvalidArgumentError("the history makes the chat template write other control tokens than usual");
   }
   return tokens;
+}
+
+void ChatTemplate::PutBosFirst(std::vector<TokenId>& tokens) const {
+  if (options_.add_bos && options_.bos_token.has_value() && !BeginsWithBos(tokens)) {
+    tokens.insert(tokens.begin(), *options_.bos_token);
+  }
 }
 
 bool ChatTemplate::BeginsWithBos(absl::Span<const TokenId> tokens) const {

@@ -39,6 +39,7 @@ namespace perennial {
 namespace text_internal {
 class FirstTurnSplit;  // a first turn's pieces, where it is not like the others
 class TurnFormat;      // the template's pieces as text
+struct TemplateMessage;
 }  // namespace text_internal
 
 enum class Role { kSystem, kUser, kAssistant };
@@ -88,6 +89,17 @@ class ChatTemplate {
   // not UTF-8, or the template raises or writes other control tokens for it than it does for any text.
   absl::StatusOr<UserTurn> Turn(absl::string_view user_text) const;
 
+  // Messages that are fed with their replies: a user's first, then in turn, the last one an assistant's; all variants.
+  // They end where a reply ends that the model wrote: reply_end() follows before the next turn. After an opening
+  // without turns they make the stream that Opening makes of the same messages as history. INVALID_ARGUMENT for another
+  // order, else as Turn's.
+  absl::StatusOr<UserTurn> Continuation(absl::Span<const Message> messages) const;
+
+  // A session's notes: the tokens of a system message with this text, as the template writes one, without BOS. Plain
+  // text and a line break where it takes no system message or writes it inside the first user message. Empty text: no
+  // tokens. INVALID_ARGUMENT as Opening's.
+  absl::StatusOr<std::vector<TokenId>> Notes(absl::string_view text) const;
+
   // What follows a reply's last text token: the end-of-turn token and the separator that the template puts after it.
   // Fed before the next turn, in place of the end token that was sampled.
   const std::vector<TokenId>& reply_end() const { return reply_end_; }
@@ -104,6 +116,9 @@ class ChatTemplate {
   absl::Status LearnFirstTurn();
 
   absl::StatusOr<std::string> Defused(const Message& message) const;
+  // One variant of a continuation.
+  absl::StatusOr<std::vector<TokenId>> ContinuationTokens(
+      const text_internal::FirstTurnSplit* first, absl::Span<const text_internal::TemplateMessage> messages) const;
   // Tokens of a turn's text, as they come out where it follows a reply.
   absl::StatusOr<std::vector<TokenId>> TurnTokens(const std::string& turn_text) const;
   // Openings without BOS of the tokenizer's. `system` is defused.
@@ -111,6 +126,7 @@ class ChatTemplate {
   // REQUIRES: first turns are usual.
   absl::StatusOr<std::vector<TokenId>> OpeningTokens(const std::optional<std::string>& system) const;
   absl::StatusOr<std::vector<TokenId>> HistoryTokens(absl::Span<const Message> history) const;
+  void PutBosFirst(std::vector<TokenId>& opening) const;
   bool BeginsWithBos(absl::Span<const TokenId> tokens) const;
   absl::Time Now() const;
 
@@ -121,6 +137,7 @@ class ChatTemplate {
   std::vector<TokenId> answered_tokens_;  // the stand-in history
   std::vector<TokenId> reply_end_;
   std::vector<TokenId> turn_controls_;  // the control tokens of every turn, in order
+  bool turns_begin_with_bos_ = false;
   // Null where first turns are usual; the second one also where the template takes no system message.
   std::unique_ptr<const text_internal::FirstTurnSplit> first_turn_;
   std::unique_ptr<const text_internal::FirstTurnSplit> first_turn_after_system_;

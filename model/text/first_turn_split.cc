@@ -176,26 +176,40 @@ absl::StatusOr<Tokens> FirstTurnSplit::Opening(const std::optional<std::string>&
   return tokens;
 }
 
-absl::StatusOr<Tokens> FirstTurnSplit::Remainder(const std::string& user) const {
-  absl::StatusOr<std::string> text = format_->FirstTurn(user, stand_in_system_, learnt_at_);
-  if (!text.ok()) return text.status();
-  absl::string_view tail = *text;
+absl::StatusOr<Tokens> FirstTurnSplit::TokensAfterOpening(absl::string_view rendering) const {
+  absl::string_view tail = rendering;
   if (!absl::ConsumePrefix(&tail, head_)) {
     return absl::InvalidArgumentError("this message makes the chat template write differently what is before it");
   }
-  absl::StatusOr<Tokens> tokens = tokenizer_->EncodeRendered(*text);
+  absl::StatusOr<Tokens> tokens = tokenizer_->EncodeRendered(rendering);
   if (!tokens.ok()) return tokens;
-  if (BeginsWith(*tokens, opening_)) {
-    *tokens = After(*tokens, opening_.size());
-  } else {
-    // The text's first characters merge with the end of the opening, which has been fed already.
-    tokens = EncodeUnlessEmpty(*tokenizer_, absl::StrCat(lead_, tail));
-    if (!tokens.ok()) return tokens;
-  }
+  if (BeginsWith(*tokens, opening_)) return After(*tokens, opening_.size());
+  // The text's first characters merge with the end of the opening, which has been fed already.
+  return EncodeUnlessEmpty(*tokenizer_, absl::StrCat(lead_, tail));
+}
+
+absl::StatusOr<Tokens> FirstTurnSplit::Remainder(const std::string& user) const {
+  absl::StatusOr<std::string> text = format_->FirstTurn(user, stand_in_system_, learnt_at_);
+  if (!text.ok()) return text.status();
+  absl::StatusOr<Tokens> tokens = TokensAfterOpening(*text);
+  if (!tokens.ok()) return tokens;
   if (ControlsOf(*tokenizer_, *tokens) != remainder_controls_) {
     return absl::InvalidArgumentError("this message makes the chat template write other control tokens than usual");
   }
   return tokens;
+}
+
+absl::StatusOr<Tokens> FirstTurnSplit::Continuation(absl::Span<const TemplateMessage> messages) const {
+  std::vector<TemplateMessage> all;
+  if (stand_in_system_.has_value()) all.push_back({"system", *stand_in_system_});
+  all.insert(all.end(), messages.begin(), messages.end());
+  absl::StatusOr<std::string> text = format_->History(all, learnt_at_);
+  if (!text.ok()) return text.status();
+  absl::string_view open = *text;
+  if (!absl::ConsumeSuffix(&open, format_->reply_end())) {
+    return absl::InvalidArgumentError("the last reply makes the chat template end it differently");
+  }
+  return TokensAfterOpening(open);
 }
 
 }  // namespace perennial::text_internal

@@ -24,7 +24,10 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "model/text/template_rendering.h"
 #include "model/text/tokenizer.h"
 #include "model/text/turn_format.h"
 #include "model/token.h"
@@ -48,7 +51,14 @@ class FirstTurnSplit {
   // tokens differently.
   absl::StatusOr<std::vector<TokenId>> Remainder(const std::string& user) const;
 
+  // The same for messages that are given with their replies: user and assistant in turn, the last one an assistant's,
+  // without what closes it. Their control tokens are the caller's to check.
+  absl::StatusOr<std::vector<TokenId>> Continuation(absl::Span<const TemplateMessage> messages) const;
+
  private:
+  // Tokens of a rendering without its opening.
+  absl::StatusOr<std::vector<TokenId>> TokensAfterOpening(absl::string_view rendering) const;
+
   FirstTurnSplit(const TurnFormat* format, const Tokenizer* tokenizer) : format_(format), tokenizer_(tokenizer) {}
 
   // Constant after Learn.

@@ -18,6 +18,12 @@ inline bool BeginsWith(absl::Span<const TokenId> tokens, absl::Span<const TokenI
   return tokens.size() >= prefix.size() && std::equal(prefix.begin(), prefix.end(), tokens.begin());
 }
 
+// How many tokens both begin with.
+inline size_t CommonPrefix(absl::Span<const TokenId> a, absl::Span<const TokenId> b) {
+  const size_t shorter = std::min(a.size(), b.size());
+  return static_cast<size_t>(std::mismatch(a.begin(), a.begin() + shorter, b.begin()).first - a.begin());
+}
+
 // The tokens from index `begin` on. REQUIRES: begin <= tokens.size().
 inline std::vector<TokenId> After(absl::Span<const TokenId> tokens, size_t begin) {
   return std::vector<TokenId>(tokens.begin() + begin, tokens.end());

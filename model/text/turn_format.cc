@@ -193,6 +193,19 @@ absl::StatusOr<std::string> TurnFormat::Opening(const std::optional<std::string>
   return std::string(opening);
 }
 
+absl::StatusOr<std::string> TurnFormat::Continuation(absl::Span<const TemplateMessage> messages) const {
+  Messages all = {User(kQuestion), Assistant(kAnswer)};
+  all.insert(all.end(), messages.begin(), messages.end());
+  absl::StatusOr<std::string> rendered = rendering_.Render(all, Ending::kAfterLastMessage, learnt_at_);
+  if (!rendered.ok()) return rendered.status();
+  absl::string_view continuation = *rendered;
+  if (!absl::ConsumePrefix(&continuation, answered_)) {
+    return NotAppendOnly("a later message changes what was written before it");
+  }
+  if (!absl::ConsumeSuffix(&continuation, reply_end_)) return NotAppendOnly("it ends a reply differently");
+  return std::string(continuation);
+}
+
 absl::StatusOr<std::string> TurnFormat::History(absl::Span<const TemplateMessage> messages, absl::Time now) const {
   if (!messages.empty() && messages.front().role == "system" && !system_support_.ok()) return system_support_;
   return rendering_.Render(messages, Ending::kAfterLastMessage, now);

@@ -41,6 +41,9 @@ class TurnFormat {
   // What stands before a first turn. REQUIRES: !first_turn_differs().
   absl::StatusOr<std::string> Opening(const std::optional<std::string>& system, absl::Time now) const;
 
+  // Messages in any but the first place: user and assistant in turn, the last one an assistant's, without reply_end().
+  absl::StatusOr<std::string> Continuation(absl::Span<const TemplateMessage> messages) const;
+
   // A whole history that ends with an assistant's message.
   absl::StatusOr<std::string> History(absl::Span<const TemplateMessage> messages, absl::Time now) const;
 

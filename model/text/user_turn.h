@@ -4,6 +4,7 @@
 #ifndef PERENNIAL_MODEL_TEXT_USER_TURN_H_
 #define PERENNIAL_MODEL_TEXT_USER_TURN_H_
 
+#include <cstdint>
 #include <optional>
 #include <vector>
 
@@ -24,6 +25,9 @@ enum class FirstTurn {
 struct SessionOpening {
   std::vector<TokenId> tokens;  // BOS once, system prompt, given history: all that stands before the first user's text
   FirstTurn first_turn = FirstTurn::kUsual;
+  // Of `tokens`, the first ones: BOS and the system prompt (the session's, or the template's own), without the rest of
+  // the history. What a session pins.
+  int32_t head_tokens = 0;
 };
 
 // One user message with the header of the reply after it, for whatever may stand before it. The variants differ by more

@@ -4,18 +4,22 @@
 #include <utility>
 
 #include "model/check.h"
+#include "server/engine/eviction_notice.h"
+#include "server/engine/note_rewrite.h"
 
 namespace perennial {
 
-ActiveTurn::ActiveTurn(SubmittedTurn submitted, LiveSession* session, const EngineModel* model, int64_t service,
-                       absl::Time now)
+ActiveTurn::ActiveTurn(SubmittedTurn submitted, LiveSession* session, const EngineModel* model,
+                       const EngineOptions* options, int64_t service, absl::Time now)
     : submitted_(std::move(submitted)),
       session_(session),
       model_(model),
+      options_(options),
       turn_(session->last_turn + 1),
       admitted_(now),
       begin_(session->window.num_tokens()),
       horizon_before_(session->window.horizon()),
+      noticed_before_(session->noticed_horizon),
       to_feed_(session->unfed),
       own_begin_(begin_ + static_cast<int64_t>(to_feed_.size())),
       last_service_(service),
@@ -32,18 +36,24 @@ ActiveTurn::ActiveTurn(SubmittedTurn submitted, LiveSession* session, const Engi
   usage_.prompt_tokens = static_cast<int64_t>(own.size());
   timing_.queue = now - submitted_.submitted;
 
+  const PromptAhead prompt = {.unfed_tokens = own_begin_ - begin_, .own_tokens = usage_.prompt_tokens, .turn = turn_};
   const SessionMemory memory_before = session->Memory();
   session->leased = true;
   ++session->turns;
   session->last_turn = turn_;
   session->last_used = now;
   session->stream_tokens += usage_.prompt_tokens;
+  usage_.reused_tokens = memory_before.visible_tokens + memory_before.note_tokens;
   record().SetAdmitted(turn_);
   record().Send(TurnStarted{session->id, turn_, prompt_size_, memory_before}, now);
+  if (options_->evict_notice_tokens == 0) return;
+  std::optional<TurnWillEvict> notice = NoticeEviction(session->window, session->turn_starts, prompt,
+                                                       options_->evict_notice_tokens, session->noticed_horizon);
+  if (notice.has_value()) record().Send(*notice, now);
 }
 
 TurnDemand ActiveTurn::Demand() const {
-  return {.tokens = static_cast<int64_t>(to_feed_.size() - num_fed_),
+  return {.tokens = std::min(static_cast<int64_t>(to_feed_.size() - num_fed_), TokensBeforeNotes(*session_)),
           .decoding = committed_,
           .paused = record().paused(),
           .last_service = last_service_,
@@ -70,7 +80,7 @@ ActiveTurn::Chunk ActiveTurn::BeginChunk(int32_t count, int64_t service) {
   }
   return {.tokens = absl::MakeConstSpan(to_feed_).subspan(num_fed_, chunk_size_),
           .window_begin = window_begin_,
-          .samples = num_fed_ + chunk_size_ == to_feed_.size()};
+          .samples = spec().reply && num_fed_ + chunk_size_ == to_feed_.size()};
 }
 
 void ActiveTurn::EndChunk(absl::Time now) {
@@ -88,11 +98,26 @@ TokenId ActiveTurn::Sample(absl::Span<const float> logits, std::vector<TokenId>&
   return sampler_.Sample(logits, session_->recent, usage_.generated_tokens, recent);
 }
 
+void ActiveTurn::Commit() {
+  committed_ = true;
+  usage_.readable_prompt_tokens = ReadablePromptTokens();
+  session_->unfed = std::vector<TokenId>();  // a long opening's memory goes too
+}
+
+std::optional<ActiveTurn::End> ActiveTurn::AcceptPrompt(absl::Time now) {
+  if (spec().reply || num_fed_ < to_feed_.size()) return std::nullopt;
+  Commit();
+  reply_ended_ = true;
+  usage_.evicted_tokens = session_->window.horizon() - horizon_before_;
+  ReportEviction(EvictionReason::kWindowFull, now);
+  NoticeNextEviction(now);
+  return EndFor(FinishReason::kEndOfTurn);
+}
+
 std::optional<ActiveTurn::End> ActiveTurn::AcceptToken(TokenId token, absl::Time now) {
   PERENNIAL_CHECK(num_fed_ == to_feed_.size());
   if (!committed_) {
-    committed_ = true;
-    session_->unfed = std::vector<TokenId>();  // a long opening's memory goes too
+    Commit();
     first_token_at_ = now;
     timing_.first_token = now - submitted_.submitted;
   }
@@ -100,17 +125,18 @@ std::optional<ActiveTurn::End> ActiveTurn::AcceptToken(TokenId token, absl::Time
   ++usage_.generated_tokens;
   record().CountToken();
   usage_.evicted_tokens = session_->window.horizon() - horizon_before_;
-  ReportEviction(now);
+  ReportEviction(EvictionReason::kWindowFull, now);
+  NoticeNextEviction(now);
 
   sampler_.AddLogprobs(token, untold_logprobs_);
-  end_token_sampled_ = sampler_.IsEnd(token);
-  if (!end_token_sampled_) {
+  reply_ended_ = sampler_.IsEnd(token);
+  if (!reply_ended_) {
     // A new vector: the prompt's memory goes.
     to_feed_ = std::vector<TokenId>{token};
     num_fed_ = 0;
     ++session_->stream_tokens;
   }
-  if (end_token_sampled_ || sampler_.IsStop(token)) {
+  if (reply_ended_ || sampler_.IsStop(token)) {
     SendText(text_.Finish(), now);
     return EndFor(sampler_.IsStop(token) ? FinishReason::kStopToken : FinishReason::kEndOfTurn);
   }
@@ -171,7 +197,23 @@ void ActiveTurn::SendHeartbeat(absl::Time now) {
   record().SendHeartbeat(heartbeat, now);
 }
 
-void ActiveTurn::ReportEviction(absl::Time now) {
+int64_t ActiveTurn::ReadablePromptTokens() const {
+  const SinkWindow& window = session_->window;
+  const int64_t end = own_begin_ + usage_.prompt_tokens;
+  // Where the opening is shorter than the sinks, the message's first tokens are sinks and stay.
+  const int64_t sinks = std::max<int64_t>(std::min<int64_t>(window.shape().sink_tokens, end) - own_begin_, 0);
+  const int64_t windowed = std::max<int64_t>(end - std::max(own_begin_, window.horizon()), 0);
+  return sinks + windowed;
+}
+
+void ActiveTurn::NoticeNextEviction(absl::Time now) {
+  if (options_->evict_notice_tokens == 0 || record().paused()) return;
+  std::optional<TurnWillEvict> notice =
+      NoticeEviction(session_->window, session_->turn_starts, options_->evict_notice_tokens, session_->noticed_horizon);
+  if (notice.has_value()) record().Send(*notice, now);
+}
+
+void ActiveTurn::ReportEviction(EvictionReason reason, absl::Time now) {
   const int64_t reported = session_->reported_horizon;
   const int64_t horizon = session_->window.horizon();
   const TurnStarts& starts = session_->turn_starts;
@@ -179,7 +221,9 @@ void ActiveTurn::ReportEviction(absl::Time now) {
     const TurnEvicted evicted = {.first_token = reported,
                                  .end_token = horizon,
                                  .first_turn = starts.TurnOf(reported),
-                                 .last_turn = starts.TurnOf(horizon - 1)};
+                                 .last_turn = starts.TurnOf(horizon - 1),
+                                 .reason = reason,
+                                 .memory = session_->Memory()};
     session_->reported_horizon = horizon;
     record().Send(evicted, now);
   }
@@ -199,7 +243,7 @@ void ActiveTurn::SendText(std::string text, absl::Time now) {
 void ActiveTurn::CloseReply() {
   std::vector<TokenId>& unfed = session_->unfed;
   unfed.clear();
-  if (!end_token_sampled_) unfed = std::move(to_feed_);
+  if (!reply_ended_) unfed = std::move(to_feed_);
   unfed.insert(unfed.end(), model_->reply_end.begin(), model_->reply_end.end());
   session_->stream_tokens += static_cast<int64_t>(model_->reply_end.size());
 }
@@ -207,10 +251,12 @@ void ActiveTurn::CloseReply() {
 absl::Status ActiveTurn::Undo(ModelRunner& runner, absl::Time now) {
   --session_->turns;
   session_->stream_tokens -= usage_.prompt_tokens;
+  session_->noticed_horizon = noticed_before_;
   if (num_fed_ == 0) return absl::OkStatus();
   session_->turn_starts.Rewind(own_begin_);
+  if (begin_ < session_->window.shape().sink_tokens) session_->notes.SinksWereTakenBack();
   usage_.evicted_tokens = session_->window.Undo(begin_, horizon_before_);
-  ReportEviction(now);
+  ReportEviction(EvictionReason::kUndoneTurn, now);
   return runner.Truncate(*session_->cache, begin_);
 }
 

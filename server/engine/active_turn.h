@@ -49,8 +49,9 @@ class ActiveTurn {
   };
 
   // Admits: takes the lease and sends TurnStarted. `service`: number of the last service of any turn (scheduler.h).
-  // `model` must outlive the turn. REQUIRES: !session->leased.
-  ActiveTurn(SubmittedTurn submitted, LiveSession* session, const EngineModel* model, int64_t service, absl::Time now);
+  // `model` and `options` must outlive the turn. REQUIRES: !session->leased.
+  ActiveTurn(SubmittedTurn submitted, LiveSession* session, const EngineModel* model, const EngineOptions* options,
+             int64_t service, absl::Time now);
 
   const TurnSpec& spec() const { return submitted_.spec; }
   LiveSession* session() const { return session_; }
@@ -69,6 +70,9 @@ class ActiveTurn {
 
   // Samples from the logits of a chunk that `samples`. `recent`: scratch. kNoToken: the model is broken.
   TokenId Sample(absl::Span<const float> logits, std::vector<TokenId>& recent);
+
+  // A turn without a reply has been fed: it is committed, and to be finished as from AcceptToken.
+  std::optional<End> AcceptPrompt(absl::Time now);
 
   // Takes a sampled token, tells the client, and says whether that was the reply's end.
   std::optional<End> AcceptToken(TokenId token, absl::Time now);
@@ -89,8 +93,14 @@ class ActiveTurn {
   void SendHeartbeat(absl::Time now);
 
  private:
+  // Nothing is undone any more.
+  void Commit();
   // Tells the client if the horizon has passed a turn boundary since it was last told.
-  void ReportEviction(absl::Time now);
+  void ReportEviction(EvictionReason reason, absl::Time now);
+  // Tells the client if it will soon.
+  void NoticeNextEviction(absl::Time now);
+  // Tokens of the message that can be read now.
+  int64_t ReadablePromptTokens() const;
   // Sends text, and log-probabilities that were not sent yet, if there are any.
   void SendText(std::string text, absl::Time now);
   // The stream after a reply: what was sampled last and not fed (none after an end token), and what closes the reply.
@@ -102,10 +112,12 @@ class ActiveTurn {
   SubmittedTurn submitted_;
   LiveSession* const session_;
   const EngineModel* const model_;
+  const EngineOptions* const options_;
   const int64_t turn_;  // number in its session, from 1; not used again if the turn is undone
   const absl::Time admitted_;
   const int64_t begin_;           // stream index where the turn began to feed; an undo goes back to it
   const int64_t horizon_before_;  // then
+  const int64_t noticed_before_;  // LiveSession::noticed_horizon then
 
   std::vector<TokenId> to_feed_;  // the prompt (unfed and own tokens); while decoding, the last sampled token
   size_t num_fed_ = 0;            // of to_feed_
@@ -114,8 +126,8 @@ class ActiveTurn {
   int64_t own_begin_;        // stream index of the turn's first own token
   int64_t prompt_size_ = 0;  // unfed and own tokens
   int64_t last_service_;
-  bool committed_ = false;          // the first token was sampled: the turn can no longer be undone
-  bool end_token_sampled_ = false;  // reply_end is fed in its place
+  bool committed_ = false;    // the first token was sampled: the turn can no longer be undone
+  bool reply_ended_ = false;  // an end token was sampled, or the reply was given: reply_end is fed next
 
   ReplySampler sampler_;
   TextStream text_;

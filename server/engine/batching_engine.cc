@@ -45,6 +45,15 @@ void BatchingEngine::DeleteSession(std::string id, Done<SessionSummary> done) {
   Put(DeleteSessionCall{std::move(id), std::move(done)});
 }
 
+void BatchingEngine::SetNotes(std::string id, NotesSpec notes, Done<SessionNotes> done) {
+  absl::Status check = CheckNotesSpec(notes, options_, runner_limits_);
+  Put(SetNotesCall{std::move(id), std::move(notes), std::move(check), std::move(done)});
+}
+
+void BatchingEngine::PinTurn(std::string id, int64_t turn, Done<SessionNotes> done) {
+  Put(PinTurnCall{std::move(id), turn, std::move(done)});
+}
+
 std::shared_ptr<TurnTicket> BatchingEngine::Submit(TurnSpec spec, TurnSink* sink) {
   absl::Status check = CheckTurnSpec(spec, options_, runner_limits_);
   SubmittedTurn turn(std::move(spec), sink, std::move(check), &options_, clock_->Now());

@@ -33,6 +33,8 @@ class BatchingEngine final : public Engine {
   void UpdateSession(std::string id, SessionUpdate update, Done<SessionSummary> done) override;
   void ListSessions(ListSpec spec, Done<SessionPage> done) override;
   void DeleteSession(std::string id, Done<SessionSummary> done) override;
+  void SetNotes(std::string id, NotesSpec notes, Done<SessionNotes> done) override;
+  void PinTurn(std::string id, int64_t turn, Done<SessionNotes> done) override;
   std::shared_ptr<TurnTicket> Submit(TurnSpec spec, TurnSink* sink) override;
   std::shared_ptr<TurnTicket> Attach(AttachSpec spec, TurnSink* sink) override;
   void CancelTurn(TurnAddress turn, Done<int32_t> done) override;

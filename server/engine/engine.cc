@@ -33,6 +33,8 @@ absl::Status ValidateEngineOptions(const EngineOptions& options, const RunnerLim
            CheckRange("max_opening_tokens", options.max_opening_tokens, 0, kMost),
            CheckRange("max_prompt_tokens", options.max_prompt_tokens, 1, kMost),
            CheckRange("max_generated_tokens", options.max_generated_tokens, 1, int64_t{1} << 62),
+           CheckRange("max_note_tokens", options.max_note_tokens, 0, options.max_step_tokens),
+           CheckRange("evict_notice_tokens", options.evict_notice_tokens, 0, 1 << 16),
            CheckRange("max_stop_strings", options.max_stop_strings, 0, kMost),
            CheckRange("max_stop_string_bytes", options.max_stop_string_bytes, 1, kMost),
            CheckRange("max_stop_tokens", options.max_stop_tokens, 0, kMost),

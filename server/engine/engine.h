@@ -43,6 +43,8 @@ struct EngineOptions {
   int32_t max_opening_tokens = 65536;      // of one session
   int32_t max_prompt_tokens = 65536;       // of one turn
   int64_t max_generated_tokens = 1 << 20;  // TurnSpec::max_tokens at most, where it is not 0
+  int32_t max_note_tokens = 256;           // of one session; <= max_step_tokens: they are written in one step
+  int32_t evict_notice_tokens = 64;        // how long before a turn begins to be forgotten its client is told; 0: never
   int32_t max_stop_strings = 16;
   int32_t max_stop_string_bytes = 256;
   int32_t max_stop_tokens = 16;
@@ -104,6 +106,13 @@ class Engine {
   virtual void ListSessions(ListSpec spec, Done<SessionPage> done) = 0;
   // Cancels what runs or waits in the session, then forgets it. Returns its last state. It is not found from then on.
   virtual void DeleteSession(std::string id, Done<SessionSummary> done) = 0;
+
+  // Replaces a session's notes, at any time: also while a turn runs, from its next step on. `done` gets them when they
+  // are in the cache, or at once where its sinks are not there yet: then before its first windowed token. INVALID_FIELD
+  // with the numbers if they are more than its budget.
+  virtual void SetNotes(std::string id, NotesSpec notes, Done<SessionNotes> done) = 0;
+  // Adds a turn that is whole in the window to the notes. BEYOND_HORIZON if it is not, TURN_IN_PROGRESS while it runs.
+  virtual void PinTurn(std::string id, int64_t turn, Done<SessionNotes> done) = 0;
 
   // Submits a turn. `sink` gets its events and exactly one OnFinish, possibly before this returns. A retry
   // (TurnSpec::request) follows the turn that was submitted before, from its first event on, and takes the place of the

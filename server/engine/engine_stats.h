@@ -42,6 +42,7 @@ struct EngineStats {
   int64_t prefill_tokens = 0;    // prompts: unfed and own tokens
   int64_t generated_tokens = 0;  // sampled, end tokens included
   int64_t evicted_tokens = 0;    // left a window
+  int64_t note_tokens = 0;       // written into caches as notes
 
   // Steps.
   int64_t steps = 0;

@@ -56,13 +56,24 @@ struct CancelTurnCall {
   absl::Status check;
   Engine::Done<int32_t> done;
 };
+struct SetNotesCall {
+  std::string id;
+  NotesSpec notes;
+  absl::Status check;
+  Engine::Done<SessionNotes> done;
+};
+struct PinTurnCall {
+  std::string id;
+  int64_t turn;
+  Engine::Done<SessionNotes> done;
+};
 struct DrainCall {
   absl::Time deadline;
   std::function<void()> done;
 };
 
 using InboxItem = std::variant<SubmittedTurn, CreateSessionCall, GetSessionCall, UpdateSessionCall, ListSessionsCall,
-                               DeleteSessionCall, AttachCall, CancelTurnCall, DrainCall>;
+                               DeleteSessionCall, AttachCall, CancelTurnCall, SetNotesCall, PinTurnCall, DrainCall>;
 
 // Thread-safe. Holds at most `max_turns` turns and `max_calls` other calls (drains always fit: whoever stops a server
 // must not be refused).

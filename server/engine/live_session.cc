@@ -1,5 +1,6 @@
 #include "server/engine/live_session.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace perennial {
@@ -8,7 +9,10 @@ SessionStream::SessionStream(const SessionSpec& spec)
     : window(spec.shape, spec.eviction),
       unfed(spec.opening),
       stream_tokens(static_cast<int64_t>(unfed.size())),
-      reported_horizon(spec.shape.sink_tokens) {}
+      recent(std::max(RecentTokens::kMaxTokens, static_cast<size_t>(spec.shape.window_tokens))),
+      reported_horizon(spec.shape.sink_tokens),
+      noticed_horizon(spec.shape.sink_tokens),
+      notes(spec.shape.note_tokens) {}
 
 LiveSession::LiveSession(std::string session_id, SessionSpec spec, std::unique_ptr<KvCache> new_cache,
                          bool is_ephemeral, absl::Time now)
@@ -32,6 +36,8 @@ SessionMemory LiveSession::Memory() const {
   memory.horizon_turn = turn_starts.TurnOf(window.horizon());
   memory.sink_tokens = window.shape().sink_tokens;
   memory.window_tokens = window.shape().window_tokens;
+  memory.window_tokens_used = static_cast<int32_t>(std::max<int64_t>(window.num_tokens() - window.horizon(), 0));
+  memory.note_tokens = notes.num_tokens();
   return memory;
 }
 
@@ -49,6 +55,8 @@ SessionSummary LiveSession::Describe(absl::Time now) const {
   session.last_turn = last_turn;
   session.cache_bytes = cache->size_bytes();
   session.memory = Memory();
+  session.eviction = window.policy();
+  session.notes = notes.Describe();
   return session;
 }
 

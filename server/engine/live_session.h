@@ -13,6 +13,7 @@
 #include "model/sink_window.h"
 #include "model/text/user_turn.h"
 #include "model/token.h"
+#include "server/engine/note_book.h"
 #include "server/engine/recent_tokens.h"
 #include "server/engine/session.h"
 #include "server/engine/turn_starts.h"
@@ -20,8 +21,8 @@
 namespace perennial {
 
 // A session's stream, as far as it is kept: what a fork copies, and what a rewind takes back. A value. Its memory is
-// constant in the length of the stream: at most max_opening_tokens unfed tokens, RecentTokens::kMaxTokens recent ones,
-// one turn start per windowed token.
+// constant in the length of the stream: at most max_opening_tokens unfed tokens, RecentTokens::kMaxTokens recent ones
+// or a window full of them, one turn start per windowed token.
 //
 // Between turns stream_tokens == window.num_tokens() + unfed.size(). A running turn copies the unfed tokens and takes
 // them over with its first sampled token; until then it can be undone and they are still here.
@@ -31,10 +32,12 @@ struct SessionStream {
   SinkWindow window;
   std::vector<TokenId> unfed;  // in the stream and not yet run: the opening; after a reply what closes it
   int64_t stream_tokens;       // fed and unfed
-  RecentTokens recent;         // of the tokens fed
+  RecentTokens recent;         // of the tokens fed: at least the windowed ones
   TurnStarts turn_starts;
   int64_t reported_horizon;  // end_token of the last TurnEvicted, S before the first
+  int64_t noticed_horizon;   // where the last TurnWillEvict saw the horizon go, S before the first
   int64_t turns = 0;         // in the stream: admitted and not undone; 0: the next one follows the opening
+  NoteBook notes;            // what the cache's notes are, or will be in the next step
 };
 
 // Owned by the SessionStore, touched by the engine thread only.

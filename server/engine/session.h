@@ -40,6 +40,23 @@ struct SessionMemory {
   int64_t horizon_turn = 0;      // the turn it belongs to; 0: the opening
   int32_t sink_tokens = 0;       // S
   int32_t window_tokens = 0;     // W
+  int32_t window_tokens_used = 0;
+  int32_t note_tokens = 0;  // in use; they can always be read
+};
+
+// The part of a session's cache that its client can rewrite.
+struct SessionNotes {
+  std::string text;                   // as SetNotes got it
+  std::vector<int64_t> pinned_turns;  // that PinTurn added, oldest first
+  int32_t tokens = 0;                 // in use
+  int32_t budget_tokens = 0;          // N
+};
+
+// New notes.
+struct NotesSpec {
+  std::string text;                // kept for whoever asks
+  std::vector<TokenId> tokens;     // what the model reads
+  bool keep_pinned_turns = false;  // else they go
 };
 
 enum class SessionState {
@@ -61,6 +78,8 @@ struct SessionSummary {
   int64_t last_turn = 0;  // number of the newest turn that was admitted; never goes back
   int64_t cache_bytes = 0;
   SessionMemory memory;
+  EvictionPolicy eviction = EvictionPolicy::kTokenWise;
+  SessionNotes notes;
 };
 
 // Unset fields stay as they are.

@@ -58,6 +58,9 @@ absl::Status CheckStream(const SessionSpec& spec, const EngineOptions& options, 
   if (absl::Status status = ValidateCacheShape(spec.shape, runner.max_cache_tokens); !status.ok()) {
     return Invalid("shape: ", status.message());
   }
+  if (spec.shape.note_tokens > options.max_note_tokens) {
+    return Invalid("shape: note_tokens is ", spec.shape.note_tokens, ", must be at most ", options.max_note_tokens);
+  }
   return CheckTokens("opening", spec.opening, 0, options.max_opening_tokens, runner);
 }
 
@@ -92,6 +95,10 @@ absl::Status CheckSessionUpdate(const SessionUpdate& update, const EngineOptions
   return update.labels.has_value() ? CheckLabels(*update.labels, options) : absl::OkStatus();
 }
 
+absl::Status CheckNotesSpec(const NotesSpec& notes, const EngineOptions& options, const RunnerLimits& runner) {
+  return CheckTokens("text", notes.tokens, 0, options.max_note_tokens, runner);
+}
+
 absl::Status CheckListSpec(const ListSpec& spec, const EngineOptions& options) {
   if (spec.page_size < 1 || spec.page_size > options.max_page_size) {
     return Invalid("page_size: ", spec.page_size, " is not in [1, ", options.max_page_size, "]");
@@ -111,6 +118,7 @@ absl::Status CheckTurnSpec(const TurnSpec& spec, const EngineOptions& options, c
     if (absl::Status status = CheckLabels(spec.ephemeral->labels, options); !status.ok()) return status;
   }
   if (absl::Status status = CheckMessage(spec.message, options, runner); !status.ok()) return status;
+  if (!spec.reply) return absl::OkStatus();
   if (spec.max_tokens < 0 || spec.max_tokens > options.max_generated_tokens) {
     return Invalid("max_tokens: ", spec.max_tokens, " is not in [0, ", options.max_generated_tokens, "]");
   }
@@ -153,6 +161,13 @@ absl::Status CheckTurnAddress(const TurnAddress& turn) {
     return Invalid("session_id: is empty, which only a request_id allows");
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckMessageFits(const TurnSpec& spec, FirstTurn next, const CacheShape& shape) {
+  const size_t tokens = FirstTurnTokens(spec.message, next).size();
+  if (!spec.refuse_long_message || tokens <= static_cast<size_t>(shape.window_tokens)) return absl::OkStatus();
+  return Invalid("long_message: the message has ", tokens, " tokens, more than the session's window of ",
+                 shape.window_tokens);
 }
 
 }  // namespace perennial

@@ -15,10 +15,14 @@ namespace perennial {
 
 absl::Status CheckSessionSpec(const SessionSpec& spec, const EngineOptions& options, const RunnerLimits& runner);
 absl::Status CheckSessionUpdate(const SessionUpdate& update, const EngineOptions& options);
+absl::Status CheckNotesSpec(const NotesSpec& notes, const EngineOptions& options, const RunnerLimits& runner);
 absl::Status CheckListSpec(const ListSpec& spec, const EngineOptions& options);
 absl::Status CheckTurnSpec(const TurnSpec& spec, const EngineOptions& options, const RunnerLimits& runner);
 absl::Status CheckAttachSpec(const AttachSpec& spec);
 absl::Status CheckTurnAddress(const TurnAddress& turn);  // for CancelTurn: at most one of number and request id
+
+// For a turn that refuses a long message: its variant `next` must not have more tokens than the window of its session.
+absl::Status CheckMessageFits(const TurnSpec& spec, FirstTurn next, const CacheShape& shape);
 
 }  // namespace perennial
 

@@ -42,13 +42,16 @@ enum class OnDisconnect {
   kContinue,  // it goes on, for EngineOptions::detach_timeout without any reader
 };
 
-// One user message and how to answer it.
+// One user message and how to answer it; or messages that are only fed.
 struct TurnSpec {
   std::string session_id;                // empty: `ephemeral` is set
   std::optional<SessionSpec> ephemeral;  // a session made for this turn and deleted with its end
   // The user's message and the header of the reply; every variant has at least one token. A session's first turn feeds
   // the one that SessionSpec::first_turn says, and so does the next one after a first turn that was undone.
   UserTurn message;
+  // False: the message holds its replies already, but for what closes the last one. It is fed, nothing is sampled, and
+  // the turn ends with kEndOfTurn; sampling, max_tokens, … have no meaning.
+  bool reply = true;
   SamplingParams sampling;
   int64_t max_tokens = 0;           // 0: until the client leaves; needs ignore_end_of_turn
   bool ignore_end_of_turn = false;  // end tokens are never sampled
@@ -61,6 +64,7 @@ struct TurnSpec {
   std::shared_ptr<TokenConstraint> constraint;
   std::string tenant;  // tenants take turns; up to kMaxTenantBytes of [A-Za-z0-9_.-]; empty: one tenant like the others
   Priority priority = Priority::kInteractive;
+  bool refuse_long_message = false;  // INVALID_FIELD for a message that has more tokens than the window
   IfBusy if_busy = IfBusy::kWait;
   // LiveSession::last_turn as the caller knows it: STALE_TURN if it is another one, on arrival or at admission.
   std::optional<int64_t> expected_turn;
@@ -131,12 +135,26 @@ struct TurnDelta {
   std::vector<TurnLogprobs> logprobs;  // of the tokens sampled since the last delta; none unless asked for
 };
 
+// The horizon will soon pass a turn boundary: a turn, or the opening, begins to be forgotten.
+struct TurnWillEvict {
+  int64_t in_tokens = 0;   // fed until then; at most evict_notice_tokens, more only before a prompt is fed
+  int64_t first_turn = 0;  // first and last turn that will be partly or wholly forgotten; 0: the opening
+  int64_t last_turn = 0;
+};
+
+enum class EvictionReason {
+  kWindowFull,
+  kUndoneTurn,  // its prompt had overwritten part of the window
+};
+
 // The horizon passed one or more turn boundaries: what those turns said can no longer be read by the model.
 struct TurnEvicted {
   int64_t first_token = 0;  // [first_token, end_token) left the window since the last such event
   int64_t end_token = 0;
   int64_t first_turn = 0;  // first and last turn that are now partly or wholly forgotten by it
   int64_t last_turn = 0;
+  EvictionReason reason = EvictionReason::kWindowFull;
+  SessionMemory memory;  // after it
 };
 
 struct TurnHeartbeat {
@@ -151,7 +169,8 @@ struct TurnGoAway {
 
 struct TurnEvent {
   int64_t sequence = 0;
-  std::variant<TurnState, TurnQueued, TurnStarted, TurnDelta, TurnEvicted, TurnHeartbeat, TurnGoAway> event;
+  std::variant<TurnState, TurnQueued, TurnStarted, TurnDelta, TurnWillEvict, TurnEvicted, TurnHeartbeat, TurnGoAway>
+      event;
 };
 
 // ---- The end. ----
@@ -169,6 +188,10 @@ struct TurnUsage {
   int64_t fed_tokens = 0;        // run through the model in this turn (unfed rest of the last turn, prompt, replies)
   int64_t generated_tokens = 0;  // sampled
   int64_t evicted_tokens = 0;    // left the window in this turn
+  // Of prompt_tokens, those that could be read when the reply began: fewer where the message was longer than the
+  // window.
+  int64_t readable_prompt_tokens = 0;
+  int64_t reused_tokens = 0;  // in the cache when the turn began, and read without being run again
 };
 
 struct TurnTiming {

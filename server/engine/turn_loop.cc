@@ -79,6 +79,27 @@ void TurnLoop::TakeCall(DeleteSessionCall call) {
   deletions_.push_back({session, std::move(call.done)});
 }
 
+void TurnLoop::TakeCall(SetNotesCall call) {
+  if (!call.check.ok()) return call.done(std::move(call.check));
+  LiveSession* session = sessions_.Find(call.id);
+  if (session == nullptr) return call.done(NoSuchSession());
+  if (absl::Status status = session->notes.Write(std::move(call.notes)); !status.ok()) {
+    return call.done(std::move(status));
+  }
+  note_rewrites_.Add(session, std::move(call.done));
+}
+
+void TurnLoop::TakeCall(PinTurnCall call) {
+  LiveSession* session = sessions_.Find(call.id);
+  if (session == nullptr) return call.done(NoSuchSession());
+  absl::StatusOr<std::vector<TokenId>> tokens = TokensOfTurn(*session, call.turn);
+  if (!tokens.ok()) return call.done(tokens.status());
+  if (absl::Status status = session->notes.Pin(call.turn, *std::move(tokens)); !status.ok()) {
+    return call.done(std::move(status));
+  }
+  note_rewrites_.Add(session, std::move(call.done));
+}
+
 void TurnLoop::TakeCall(DrainCall call) {
   if (call.done) drained_.push_back(std::move(call.done));
   if (!draining_ || call.deadline < drain_deadline_) {
@@ -94,6 +115,7 @@ void TurnLoop::StopAll() {
   announce_drain_ = false;  // they end at once: nothing to announce
   Reap();
   Admit();  // refuses what has just come
+  note_rewrites_.ForgetAll(ShuttingDown());
   AnswerDrained();
 }
 

@@ -31,6 +31,7 @@
 #include "server/engine/engine_stats.h"
 #include "server/engine/inbox.h"
 #include "server/engine/live_session.h"
+#include "server/engine/note_rewrite.h"
 #include "server/engine/request_ids.h"
 #include "server/engine/scheduler.h"
 #include "server/engine/session_store.h"
@@ -88,6 +89,8 @@ class TurnLoop {
   void TakeCall(DeleteSessionCall call);
   void TakeCall(AttachCall call);
   void TakeCall(CancelTurnCall call);
+  void TakeCall(SetNotesCall call);
+  void TakeCall(PinTurnCall call);
   void TakeCall(DrainCall call);
   // Of a call that makes or changes a session: answers it if it came before under its request id, or must not come
   // again. False: it is new; if it succeeds, RememberSession.
@@ -115,7 +118,12 @@ class TurnLoop {
   void Follow(AttachCall call, absl::Time now);
   absl::StatusOr<std::shared_ptr<TurnRecord>> FindTurn(const TurnAddress& address) const;
 
+  // Step.
+  std::vector<LiveSession*> PlanNotes(const std::vector<TurnDemand>& demands);
+
   // Apply.
+  void LoseSteppedSessions(const std::vector<SteppedTurn>& stepped, const std::vector<LiveSession*>& noted,
+                           absl::Time now);
   void ApplyToTurn(const SteppedTurn& stepped, size_t input, absl::Time now);
 
   // Ends of turns. Each counts the end and calls OnFinish last, when the session is free again.
@@ -126,6 +134,8 @@ class TurnLoop {
   void FinishRecord(const SubmittedTurn& turn, TurnResult result, absl::Time now);
   void ForgetSession(LiveSession* session, const absl::Status& status, absl::Time now);
   void RemoveEndedTurns();
+  // The session goes; `status` is for those who wait for its notes.
+  void RemoveSession(LiveSession* session, const absl::Status& status);
 
   absl::Status ShuttingDown() const;
   static absl::Status NoSuchSession();
@@ -150,10 +160,12 @@ class TurnLoop {
   TurnQueue queue_;
   std::vector<std::unique_ptr<ActiveTurn>> running_;  // in the order of admission; ended ones only inside a phase
   std::vector<const ActiveTurn*> ended_;              // of running_, inside a phase
+  NoteRewrites note_rewrites_;
 
   // The steps so far, and the one between Step and Apply.
   StepHistory step_history_;
   std::vector<SteppedTurn> stepped_;
+  std::vector<LiveSession*> noted_;  // whose notes it writes
   absl::Status step_status_;
   StepOutput step_output_;
   std::vector<TokenId> recent_;  // scratch

@@ -5,9 +5,15 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/engine/error.h"
+#include "server/engine/spec_checks.h"
 #include "server/engine/turn_loop.h"
 
 namespace perennial {
+namespace {
+
+absl::Status SessionGone() { return MakeError(ErrorReason::kSessionNotFound, "the session expired or was deleted"); }
+
+}  // namespace
 
 bool TurnLoop::Reap() {
   const absl::Time now = clock_->Now();
@@ -24,7 +30,7 @@ bool TurnLoop::ReapExpiredSessions(absl::Time now) {
   bool worked = false;
   while (LiveSession* session = sessions_.NextExpired(now)) {
     records_.ForgetSession(session->id);
-    sessions_.Remove(session);
+    RemoveSession(session, SessionGone());
     ++stats_.sessions_expired;
     worked = true;
   }
@@ -57,7 +63,7 @@ bool TurnLoop::ReapWaitingTurns(absl::Time now) {
                     LiveSession* session = waiting.session;
                     sessions_.UpdateExpiry(session, now);
                     if (session->ephemeral && !session->deleted) {
-                      sessions_.Remove(session);
+                      RemoveSession(session, SessionGone());
                       ++stats_.sessions_deleted;
                     }
                     Reject(std::move(waiting.turn), std::move(why), now);
@@ -73,7 +79,7 @@ bool TurnLoop::ReapDeletedSessions(absl::Time now) {
     // Its texts go with it.
     records_.ForgetAllOfSession(last.id);
     request_ids_.ForgetScope(last.id);
-    sessions_.Remove(deletion.session);
+    RemoveSession(deletion.session, SessionGone());
     ++stats_.sessions_deleted;
     deletion.done(last);
   }
@@ -159,6 +165,8 @@ absl::StatusOr<LiveSession*> TurnLoop::SessionFor(SubmittedTurn& turn, absl::Tim
                        absl::StrCat(options_.max_waiting_turns, " turns wait already, the most that may"),
                        options_.retry_after);
     }
+    const SessionSpec& spec = *turn.spec.ephemeral;
+    if (absl::Status fits = CheckMessageFits(turn.spec, spec.first_turn, spec.shape); !fits.ok()) return fits;
     absl::StatusOr<LiveSession*> session = sessions_.Create(*std::move(turn.spec.ephemeral), /*ephemeral=*/true, now);
     if (session.ok()) ++stats_.sessions_created;
     return session;
@@ -169,6 +177,8 @@ absl::StatusOr<LiveSession*> TurnLoop::SessionFor(SubmittedTurn& turn, absl::Tim
   if (turn.spec.if_busy == IfBusy::kReject && session->busy()) {
     return MakeError(ErrorReason::kTurnInProgress, "another turn of this session is running or waiting");
   }
+  const FirstTurn next = session->turns == 0 ? session->first_turn : FirstTurn::kUsual;
+  if (absl::Status fits = CheckMessageFits(turn.spec, next, session->window.shape()); !fits.ok()) return fits;
   // Where others of the session wait, their places become free.
   absl::Status room = queue_.CheckRoom(*session);
   if (turn.spec.if_busy == IfBusy::kInterrupt && (room.ok() || session->waiting_turns > 0)) {
@@ -184,8 +194,8 @@ bool TurnLoop::AdmitWaiting(absl::Time now) {
   while (running_.size() < static_cast<size_t>(options_.max_running_turns)) {
     std::optional<TurnQueue::WaitingTurn> waiting = queue_.PopAdmissible();
     if (!waiting.has_value()) break;
-    running_.push_back(
-        std::make_unique<ActiveTurn>(std::move(waiting->turn), waiting->session, &model_, stats_.step_sessions, now));
+    running_.push_back(std::make_unique<ActiveTurn>(std::move(waiting->turn), waiting->session, &model_, &options_,
+                                                    stats_.step_sessions, now));
     records_.Add(running_.back()->submitted().record);
     ++stats_.turns_started;
     worked = true;
@@ -260,6 +270,11 @@ void TurnLoop::ForgetSession(LiveSession* session, const absl::Status& status, a
       },
       [&](TurnQueue::WaitingTurn waiting, EarlyEnd why) { Reject(std::move(waiting.turn), std::move(why), now); });
   records_.ForgetSession(session->id);
+  RemoveSession(session, status);
+}
+
+void TurnLoop::RemoveSession(LiveSession* session, const absl::Status& status) {
+  note_rewrites_.Forget(session, status);
   sessions_.Remove(session);
 }
 

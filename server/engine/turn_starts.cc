@@ -11,6 +11,22 @@ void TurnStarts::Add(int64_t turn, int64_t token) {
   starts_.push_back({turn, token});
 }
 
+std::optional<TurnStarts::Range> TurnStarts::RangeOf(int64_t turn) const {
+  const auto start = std::lower_bound(starts_.begin(), starts_.end(), turn,
+                                      [](const Start& one, int64_t number) { return one.turn < number; });
+  if (start == starts_.end() || start->turn != turn) return std::nullopt;
+  Range range = {.begin = start->token, .end = std::nullopt};
+  if (std::next(start) != starts_.end()) range.end = std::next(start)->token;
+  return range;
+}
+
+std::optional<int64_t> TurnStarts::StartFrom(int64_t token) const {
+  const auto start = std::lower_bound(starts_.begin(), starts_.end(), token,
+                                      [](const Start& one, int64_t index) { return one.token < index; });
+  if (start == starts_.end()) return std::nullopt;
+  return start->token;
+}
+
 int64_t TurnStarts::TurnOf(int64_t token) const {
   const auto after = std::upper_bound(starts_.begin(), starts_.end(), token,
                                       [](int64_t index, const Start& start) { return index < start.token; });

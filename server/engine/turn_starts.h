@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <optional>
 
 namespace perennial {
 
@@ -15,6 +16,17 @@ class TurnStarts {
  public:
   // Turn `turn` begins at `token`. REQUIRES: both greater than all before.
   void Add(int64_t turn, int64_t token);
+
+  // Tokens begin … end - 1 are a turn's; no end if it is the last one.
+  struct Range {
+    int64_t begin = 0;
+    std::optional<int64_t> end;
+  };
+  // None if the turn's start is not kept.
+  std::optional<Range> RangeOf(int64_t turn) const;
+
+  // The first start at or after `token`; none if no turn that is kept begins there.
+  std::optional<int64_t> StartFrom(int64_t token) const;
 
   // The turn of `token`; 0 if it lies before every start that is kept.
   int64_t TurnOf(int64_t token) const;

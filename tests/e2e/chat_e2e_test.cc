@@ -125,7 +125,8 @@ TEST(ChatE2eTest, ACancelInDecodeKeepsThePartialReplyAndTheSession) {
 }
 
 TEST(ChatE2eTest, ACancelInPrefillLeavesNoTrace) {
-  ServerProcess server(kFakeServer, {"--model=slow", "--prefill_chunk_tokens=1", "--max_step_tokens=64"});
+  ServerProcess server(kFakeServer,
+                       {"--model=slow", "--prefill_chunk_tokens=1", "--max_step_tokens=64", "--max_note_tokens=64"});
   const auto stub = Connect(server.address());
   const std::string id = NewSession(*stub).session_id();
   ChatStream first(*stub, SayShortly(id, "hello"));

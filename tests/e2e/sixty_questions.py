@@ -10,7 +10,8 @@ a reply) through `perennial ask`, and judges the replies:
   * the server's resident memory at turn 60 is within 2 MiB of turn 20.
 
 Prints one JSON object on standard output, the conversation on standard error. Exit code 0 if all four hold, 1 if not.
-With --sink_tokens=0 the same script shows what becomes of a model whose first tokens are evicted.
+With --sink_tokens=0 the same script shows what becomes of a model whose first tokens are evicted. Nothing but these
+sinks is pinned, so that the two can be compared.
 
 Needs only Python's standard library. Example:
   tests/e2e/sixty_questions.py --sink_tokens=4 --cache_tokens=512
@@ -38,6 +39,7 @@ def arguments():
     parser.add_argument("--model", default=ROOT / ".deps/models/SmolLM2-135M-Instruct.Q4_1.gguf")
     parser.add_argument("--cache_tokens", type=int, default=512)
     parser.add_argument("--sink_tokens", type=int, default=4)
+    parser.add_argument("--eviction", default="token_wise", help="token_wise (the paper's) or turn_wise")
     parser.add_argument("--dtype", default="float32", help="float32 gives the same replies on every machine")
     parser.add_argument("--dictionary", type=pathlib.Path, default=pathlib.Path("/usr/share/dict/words"))
     parser.add_argument("--start_seconds", type=float, default=120, help="how long the server may take to start")
@@ -56,7 +58,8 @@ class Server:
         self.process = subprocess.Popen(
             [self.args.bin / "perenniald", f"--model={self.args.model}", "--listen=127.0.0.1:0",
              f"--port_file={port_file}", f"--cache_tokens={self.args.cache_tokens}",
-             f"--sink_tokens={self.args.sink_tokens}", f"--dtype={self.args.dtype}", "--cache_memory=1GiB"])
+             f"--sink_tokens={self.args.sink_tokens}", "--pinned_head=sinks_only",
+             f"--eviction={self.args.eviction}", f"--dtype={self.args.dtype}", "--cache_memory=1GiB"])
         give_up = time.monotonic() + self.args.start_seconds
         while not port_file.exists():
             if self.process.poll() is not None or time.monotonic() > give_up:

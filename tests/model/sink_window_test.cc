@@ -40,8 +40,11 @@ class Pair {
   }
 
   void Feed(int64_t count) {
+    std::vector<int64_t> foreseen;
+    for (int64_t ahead = 1; ahead <= count; ++ahead) foreseen.push_back(window_.HorizonAfter(ahead));
+    ASSERT_EQ(window_.HorizonAfter(0), window_.horizon());
     const std::vector<int64_t> window_begins = window_.Advance(count);
-    ASSERT_EQ(window_begins.size(), static_cast<size_t>(count));
+    ASSERT_EQ(window_begins, foreseen);
     for (const int64_t b : window_begins) {
       const int64_t t = naive_.num_tokens();
       const int64_t previous = naive_.horizon();

@@ -27,22 +27,24 @@ inline constexpr TokenId kByteAssistant = 258;  // begins a reply
 inline constexpr TokenId kByteEnd = 259;        // ends either
 inline constexpr int32_t kByteVocabSize = 260;
 
-class BytePromptRenderer final : public PromptRenderer {
+class BytePromptRenderer : public PromptRenderer {
  public:
   // BOS, then each message between its beginning and END; a system message stands alone. Refuses a history whose last
   // message is a user's, as a real template's Opening does.
   absl::StatusOr<SessionOpening> Opening(absl::Span<const Message> history) const override {
     std::vector<TokenId> tokens = {kByteBos};
+    int32_t head_tokens = 1;
     for (const Message& message : history) {
       if (message.role == Role::kUser) tokens.push_back(kByteUser);
       if (message.role == Role::kAssistant) tokens.push_back(kByteAssistant);
       Append(message.text, tokens);
       tokens.push_back(kByteEnd);
+      if (message.role == Role::kSystem) head_tokens = static_cast<int32_t>(tokens.size());
     }
     if (!history.empty() && history.back().role == Role::kUser) {
       return absl::InvalidArgumentError("the last message must not be a user's");
     }
-    return SessionOpening{std::move(tokens), FirstTurn::kUsual};
+    return SessionOpening{std::move(tokens), FirstTurn::kUsual, head_tokens};
   }
 
   absl::StatusOr<UserTurn> Turn(absl::string_view user_text) const override {
@@ -53,6 +55,27 @@ class BytePromptRenderer final : public PromptRenderer {
     turn.tokens.push_back(kByteEnd);
     turn.tokens.push_back(kByteAssistant);
     return turn;
+  }
+
+  // As in an opening, without the last END.
+  absl::StatusOr<UserTurn> Continuation(absl::Span<const Message> messages) const override {
+    if (messages.empty() || messages.front().role != Role::kUser) {
+      return absl::InvalidArgumentError("the first message must be a user's");
+    }
+    absl::StatusOr<SessionOpening> opening = Opening(messages);
+    if (!opening.ok()) return opening.status();
+    UserTurn turn;
+    turn.tokens.assign(opening->tokens.begin() + 1, opening->tokens.end() - 1);
+    return turn;
+  }
+
+  // As a system message.
+  absl::StatusOr<std::vector<TokenId>> Notes(absl::string_view text) const override {
+    if (absl::StrContains(text, kUnrenderable)) return absl::InvalidArgumentError("the template raised: no");
+    std::vector<TokenId> tokens;
+    Append(text, tokens);
+    if (!text.empty()) tokens.push_back(kByteEnd);
+    return tokens;
   }
 
   absl::StatusOr<std::vector<TokenId>> Text(absl::string_view text) const override {

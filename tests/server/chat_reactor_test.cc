@@ -45,23 +45,16 @@ TurnResult Failed(absl::Status status) {
 }
 
 // Renders only when it is told to.
-class GatedRenderer final : public PromptRenderer {
+class GatedRenderer final : public BytePromptRenderer {
  public:
-  absl::StatusOr<SessionOpening> Opening(absl::Span<const Message> history) const override {
-    return bytes_.Opening(history);
-  }
   absl::StatusOr<UserTurn> Turn(absl::string_view user_text) const override {
     if (!entered.HasBeenNotified()) entered.Notify();
     gate.WaitForNotification();
-    return bytes_.Turn(user_text);
+    return BytePromptRenderer::Turn(user_text);
   }
-  absl::StatusOr<std::vector<TokenId>> Text(absl::string_view text) const override { return bytes_.Text(text); }
 
   mutable absl::Notification entered;
   absl::Notification gate;
-
- private:
-  BytePromptRenderer bytes_;
 };
 
 TEST(ChatReactorTest, StreamsEventsInOrderAndEndsWithFinishedAndOk) {

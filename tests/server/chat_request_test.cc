@@ -100,6 +100,7 @@ TEST(ChatRequestTest, EveryBadFieldIsNamedWithItsLimit) {
        [](v1::ChatRequest& r) {
          for (int i = 0; i < 17; ++i) r.add_stop("s");
        }},
+      {"long_message", [](v1::ChatRequest& r) { r.set_long_message(static_cast<v1::LongMessage>(9)); }},
       {"if_busy", [](v1::ChatRequest& r) { r.set_if_busy(static_cast<v1::IfBusy>(9)); }},
       {"config.sink_tokens",
        [](v1::ChatRequest& r) {

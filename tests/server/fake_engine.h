@@ -38,6 +38,7 @@ class FakeEngine final : public Engine {
   absl::Status refusal;
   // The answer of the session calls.
   absl::StatusOr<SessionSummary> session = SessionSummary{};
+  absl::StatusOr<SessionNotes> notes = SessionNotes{};
   SessionPage page;
   EngineStats stats;
 
@@ -71,6 +72,8 @@ class FakeEngine final : public Engine {
   SessionSpec created;
   SessionUpdate updated;
   ListSpec listed;
+  NotesSpec noted;
+  int64_t pinned = 0;
   std::string named;  // session id
   TurnAddress cancelled;
   absl::StatusOr<int32_t> cancelled_turns = 0;  // the answer of CancelTurn
@@ -97,6 +100,16 @@ class FakeEngine final : public Engine {
   void DeleteSession(std::string id, Done<SessionSummary> done) override {
     named = std::move(id);
     done(session);
+  }
+  void SetNotes(std::string id, NotesSpec spec, Done<SessionNotes> done) override {
+    named = std::move(id);
+    noted = std::move(spec);
+    done(notes);
+  }
+  void PinTurn(std::string id, int64_t turn, Done<SessionNotes> done) override {
+    named = std::move(id);
+    pinned = turn;
+    done(notes);
   }
   std::shared_ptr<TurnTicket> Submit(TurnSpec spec, TurnSink* sink) override ABSL_LOCKS_EXCLUDED(mutex_) {
     auto ticket = std::make_shared<TurnTicket>();

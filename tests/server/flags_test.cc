@@ -84,6 +84,8 @@ TEST(FlagsTest, EveryFlagIsRead) {
         absl::StrCat("|", e.max_sessions, "|", e.max_waiting_turns, "|", e.max_turns_per_session, "|",
                      e.max_running_turns, "|", e.max_step_tokens, "|", e.prefill_chunk_tokens, "|",
                      e.max_opening_tokens, "|", e.max_prompt_tokens, "|", e.max_generated_tokens),
+        absl::StrCat("|", o.pinned_head, "|", o.eviction, "|", o.max_pinned_tokens, "|", o.min_window_tokens, "|",
+                     e.max_note_tokens, "|", e.evict_notice_tokens),
         absl::StrCat("|", e.max_stop_strings, "|", e.max_stop_string_bytes, "|", e.max_page_size, "|", e.max_labels,
                      "|", e.max_label_bytes, "|", absl::FormatDuration(e.max_idle_timeout), "|",
                      absl::FormatDuration(e.heartbeat_interval), "|", absl::FormatDuration(e.slow_reader_timeout), "|",

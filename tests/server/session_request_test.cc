@@ -51,6 +51,21 @@ TEST(SessionRequestTest, EveryBadFieldIsNamed) {
       {"config.cache_tokens", [](v1::SessionConfig& c) { c.set_cache_tokens(2049); }},
       {"config.sink_tokens", [](v1::SessionConfig& c) { c.set_sink_tokens(-1); }},
       {"config.sink_tokens", [](v1::SessionConfig& c) { c.set_sink_tokens(1024); }},
+      {"config.note_tokens", [](v1::SessionConfig& c) { c.set_note_tokens(-1); }},
+      {"config.note_tokens", [](v1::SessionConfig& c) { c.set_note_tokens(257); }},
+      {"config.cache_tokens",
+       [](v1::SessionConfig& c) {
+         c.set_cache_tokens(100);
+         c.set_note_tokens(69);
+       }},
+      {"config.sink_tokens",
+       [](v1::SessionConfig& c) {
+         c.set_cache_tokens(100);
+         c.set_note_tokens(60);
+         c.set_sink_tokens(9);
+       }},
+      {"config.pinned_head", [](v1::SessionConfig& c) { c.set_pinned_head(static_cast<v1::PinnedHead>(9)); }},
+      {"config.eviction", [](v1::SessionConfig& c) { c.set_eviction(static_cast<v1::EvictionPolicy>(9)); }},
       {"config.idle_timeout", [](v1::SessionConfig& c) { c.mutable_idle_timeout(); }},
       {"config.idle_timeout", [](v1::SessionConfig& c) { c.mutable_idle_timeout()->set_seconds(-5); }},
       {"config.idle_timeout", [](v1::SessionConfig& c) { c.mutable_idle_timeout()->set_seconds(1LL << 40); }},
@@ -107,6 +122,92 @@ TEST(SessionRequestTest, TheOpeningIsRenderedAndBounded) {
   session.history = {{Role::kSystem, "123456789"}};
   EXPECT_EQ(RenderOpening(BytePromptRenderer(), rules, session).message(),
             "config.history: 11 tokens are more than 10 (max_opening_tokens)");
+}
+
+// The session that `config` asks for, after rendering.
+absl::StatusOr<CheckedSession> Rendered(const v1::SessionConfig& config, const ServerOptions& options = {}) {
+  const RequestRules rules = MakeRequestRules(options, {.max_cache_tokens = 2048}, {});
+  absl::StatusOr<CheckedSession> session = CheckSessionConfig(config, rules);
+  if (!session.ok()) return session;
+  if (absl::Status status = RenderOpening(BytePromptRenderer(), rules, *session); !status.ok()) return status;
+  return session;
+}
+
+TEST(SessionRequestTest, TheSystemPromptIsPinnedWithoutTheRestOfTheHistory) {
+  v1::SessionConfig config;
+  AddMessage(config, v1::ROLE_SYSTEM, "12345678");
+  AddMessage(config, v1::ROLE_USER, "hello");
+  AddMessage(config, v1::ROLE_ASSISTANT, "hi");
+  absl::StatusOr<CheckedSession> session = Rendered(config);
+  ASSERT_TRUE(session.ok()) << session.status();
+  EXPECT_EQ(session->spec.shape, (CacheShape{.sink_tokens = 10, .note_tokens = 0, .window_tokens = 1014}));
+  EXPECT_EQ(session->spec.eviction, EvictionPolicy::kTurnWise);
+  config.set_sink_tokens(12);  // at least these
+  EXPECT_EQ(Rendered(config)->spec.shape.sink_tokens, 12);
+  config.set_sink_tokens(0);
+  EXPECT_EQ(Rendered(config)->spec.shape.sink_tokens, 10);
+  config.set_pinned_head(v1::PINNED_HEAD_SINKS_ONLY);
+  config.set_eviction(v1::EVICTION_POLICY_TOKEN_WISE);
+  EXPECT_EQ(Rendered(config)->spec.shape, (CacheShape{.sink_tokens = 0, .note_tokens = 0, .window_tokens = 1024}));
+  EXPECT_EQ(Rendered(config)->spec.eviction, EvictionPolicy::kTokenWise);
+}
+
+TEST(SessionRequestTest, TheServersDefaultsAreItsFlags) {
+  v1::SessionConfig config;
+  AddMessage(config, v1::ROLE_SYSTEM, "12345678");
+  ServerOptions options;
+  options.pinned_head = "sinks_only";
+  options.eviction = "token_wise";
+  EXPECT_EQ(Rendered(config, options)->spec.shape.sink_tokens, 4);
+  EXPECT_EQ(Rendered(config, options)->spec.eviction, EvictionPolicy::kTokenWise);
+  config.set_pinned_head(v1::PINNED_HEAD_SYSTEM_PROMPT);
+  config.set_eviction(v1::EVICTION_POLICY_TURN_WISE);
+  EXPECT_EQ(Rendered(config, options)->spec.shape.sink_tokens, 10);
+  EXPECT_EQ(Rendered(config, options)->spec.eviction, EvictionPolicy::kTurnWise);
+  options.pinned_head = "system_prompt_start";
+  EXPECT_EQ(MakeRequestRules(options, {}, {}).pinned_head, PinnedHead::kSystemPromptStart);
+}
+
+TEST(SessionRequestTest, ASystemPromptThatIsTooLongIsRefusedWithTheNumbersOrCut) {
+  v1::SessionConfig config;
+  AddMessage(config, v1::ROLE_SYSTEM, std::string(600, 's'));
+  EXPECT_EQ(Rendered(config).status().message(),
+            "config.pinned_head: the system prompt has 602 tokens, more than 512 (max_pinned_tokens): shorten it, or "
+            "pin only its start or the sinks");
+  config.set_pinned_head(v1::PINNED_HEAD_SYSTEM_PROMPT_START);
+  EXPECT_EQ(Rendered(config)->spec.shape, (CacheShape{.sink_tokens = 512, .note_tokens = 0, .window_tokens = 512}));
+  config.set_cache_tokens(100);
+  EXPECT_EQ(Rendered(config)->spec.shape, (CacheShape{.sink_tokens = 68, .note_tokens = 0, .window_tokens = 32}));
+  config.set_pinned_head(v1::PINNED_HEAD_SYSTEM_PROMPT);
+  config.mutable_history(0)->set_text(std::string(67, 's'));
+  EXPECT_EQ(Rendered(config).status().message(),
+            "config.cache_tokens: 100 leave a window of 31 beside a system prompt of 69 tokens and notes of 0, less "
+            "than 32 (min_window_tokens): ask for more, or pin only its start or the sinks");
+  config.mutable_history(0)->set_text(std::string(66, 's'));
+  EXPECT_EQ(Rendered(config)->spec.shape, (CacheShape{.sink_tokens = 68, .note_tokens = 0, .window_tokens = 32}));
+}
+
+TEST(SessionRequestTest, NotesAreSetAsideBesideTheSystemPrompt) {
+  v1::SessionConfig config;
+  AddMessage(config, v1::ROLE_SYSTEM, "12345678");
+  config.set_cache_tokens(100);
+  config.set_note_tokens(58);
+  EXPECT_EQ(Rendered(config)->spec.shape, (CacheShape{.sink_tokens = 10, .note_tokens = 58, .window_tokens = 32}));
+  config.set_note_tokens(59);
+  EXPECT_EQ(Rendered(config).status().message(),
+            "config.cache_tokens: 100 leave a window of 31 beside a system prompt of 10 tokens and notes of 59, less "
+            "than 32 (min_window_tokens): ask for more, or pin only its start or the sinks");
+  config.set_pinned_head(v1::PINNED_HEAD_SYSTEM_PROMPT_START);
+  EXPECT_EQ(Rendered(config)->spec.shape, (CacheShape{.sink_tokens = 9, .note_tokens = 59, .window_tokens = 32}));
+  config.set_note_tokens(66);
+  EXPECT_EQ(Rendered(config)->spec.shape, (CacheShape{.sink_tokens = 2, .note_tokens = 66, .window_tokens = 32}));
+}
+
+// Where nothing but the sinks is pinned, a cache may be as small as it could always be.
+TEST(SessionRequestTest, ASmallCacheWithoutASystemPromptIsServed) {
+  v1::SessionConfig config;
+  config.set_cache_tokens(8);
+  EXPECT_EQ(Rendered(config)->spec.shape, (CacheShape{.sink_tokens = 4, .note_tokens = 0, .window_tokens = 4}));
 }
 
 TEST(SessionRequestTest, AnUpdateChecksWhatItSets) {

@@ -26,7 +26,9 @@ SessionMemory Memory() {
           .horizon_token = 4,
           .horizon_turn = 5,
           .sink_tokens = 6,
-          .window_tokens = 7};
+          .window_tokens = 7,
+          .window_tokens_used = 8,
+          .note_tokens = 9};
 }
 
 TEST(ToProtoTest, DurationsKeepTheirSignAndNanoseconds) {
@@ -59,9 +61,11 @@ TEST(ToProtoTest, EveryFieldOfASessionArrives) {
   session.last_turn = 6;
   session.cache_bytes = 6;
   session.memory = Memory();
+  session.notes = {.text = "n", .pinned_turns = {1}, .tokens = 2, .budget_tokens = 3};
   const v1::Session message = ToProto(session);
   ExpectAllFieldsSet(message);
   ExpectAllFieldsSet(message.memory());
+  ExpectAllFieldsSet(message.notes());
   EXPECT_EQ(message.state(), v1::SESSION_STATE_RUNNING);
   EXPECT_EQ(message.expire_time().seconds(), 3);
   EXPECT_EQ(message.memory().horizon_turn(), 5);
@@ -92,7 +96,14 @@ TEST(ToProtoTest, EveryKindOfEventArrives) {
   EXPECT_EQ(convert(started).started().prompt_tokens(), 4);
   EXPECT_EQ(convert(started).started().memory().window_tokens(), 7);
   EXPECT_EQ(convert(TurnDelta{.text = "t", .tokens = 1}).delta().text(), "t");
-  const v1::TurnEvent evicted = convert(TurnEvicted{.first_token = 1, .end_token = 2, .first_turn = 3, .last_turn = 4});
+  const v1::TurnEvent evicted = convert(TurnEvicted{.first_token = 1,
+                                                    .end_token = 2,
+                                                    .first_turn = 3,
+                                                    .last_turn = 4,
+                                                    .reason = EvictionReason::kUndoneTurn,
+                                                    .memory = Memory()});
+  EXPECT_EQ(evicted.evicted().reason(), v1::EVICTION_REASON_UNDONE_TURN);
+  ExpectAllFieldsSet(convert(TurnWillEvict{.in_tokens = 1, .first_turn = 2, .last_turn = 3}).will_evict());
   ExpectAllFieldsSet(evicted.evicted());
   const v1::TurnEvent heartbeat =
       convert(TurnHeartbeat{.queue_position = 1, .prompt_tokens_fed = 2, .prompt_tokens = 3});
@@ -109,7 +120,12 @@ TEST(ToProtoTest, FinishedHasAllOfUsageTimingAndMemory) {
   TurnResult result;
   result.reason = FinishReason::kStop;
   result.stop = "b";
-  result.usage = {.prompt_tokens = 1, .fed_tokens = 2, .generated_tokens = 3, .evicted_tokens = 4};
+  result.usage = {.prompt_tokens = 1,
+                  .fed_tokens = 2,
+                  .generated_tokens = 3,
+                  .evicted_tokens = 4,
+                  .readable_prompt_tokens = 5,
+                  .reused_tokens = 6};
   result.timing = {.queue = absl::Seconds(1),
                    .prefill = absl::Seconds(2),
                    .first_token = absl::Seconds(3),

@@ -35,6 +35,7 @@ EngineSimulation::EngineSimulation(uint64_t seed) : random_(seed), mixed_(OneIn(
   options_.max_running_turns = static_cast<int32_t>(Random(1, 6));
   options_.max_tenants = static_cast<int32_t>(Random(1, 4));
   options_.max_step_tokens = static_cast<int32_t>(OneIn(4) ? Random(1, 3) : Random(1, 64));
+  options_.max_note_tokens = std::min(options_.max_note_tokens, options_.max_step_tokens);
   options_.prefill_chunk_tokens = static_cast<int32_t>(OneIn(4) ? Random(1, 3) : Random(1, 40));
   options_.heartbeat_interval = absl::Seconds(Random(1, 20));
   options_.slow_reader_timeout = absl::Seconds(Random(1, 30));

@@ -38,6 +38,7 @@ class FairnessSimulation {
     mix_ = static_cast<Mix>(seed % 3);
     options_.max_running_turns = Random(2, 12);
     options_.max_step_tokens = std::array{1, 2, 3, 5, 8, 16, 40}[static_cast<size_t>(Random(0, 6))];
+    options_.max_note_tokens = 0;
     options_.prefill_chunk_tokens = Random(1, 16);
     options_.max_tenants = Random(1, 4);
     tenants_ = Random(1, 4);

@@ -65,6 +65,7 @@ TEST(ChatTemplateTest, PiecesTogetherAreTheWholeRenderingsTokens) {
     auto start = chat_template->Opening(absl::MakeSpan(messages).subspan(0, has_system ? 1 : 0));
     ASSERT_TRUE(start.ok()) << start.status();
     EXPECT_EQ(start->first_turn, FirstTurn::kUsual);
+    EXPECT_EQ(start->head_tokens, static_cast<int32_t>(start->tokens.size()));
     Tokens stream = start->tokens;
     for (size_t i = has_system ? 1 : 0; i < messages.size(); ++i) {
       if (messages[i].role == Role::kUser) {
@@ -87,6 +88,18 @@ TEST(ChatTemplateTest, PiecesTogetherAreTheWholeRenderingsTokens) {
     auto opening = chat_template->Opening(messages);
     ASSERT_TRUE(opening.ok()) << opening.status();
     EXPECT_EQ(opening->tokens, prompt["closed_tokens"].get<Tokens>());
+    EXPECT_EQ(opening->head_tokens, start->head_tokens) << "the system prompt alone";
+
+    // And as messages that are fed after the opening; the reply's end follows with the next turn.
+    auto continuation = chat_template->Continuation(absl::MakeSpan(messages).subspan(has_system ? 1 : 0));
+    ASSERT_TRUE(continuation.ok()) << continuation.status();
+    stream = start->tokens;
+    Append(stream, continuation->tokens);
+    Append(stream, chat_template->reply_end());
+    EXPECT_EQ(stream, opening->tokens);
+    if (has_system) {
+      EXPECT_EQ(*chat_template->Notes(messages.front().text), start->tokens) << "notes are a system message";
+    }
     EXPECT_EQ(opening->first_turn, FirstTurn::kUsual);
   }
 }
@@ -104,6 +117,8 @@ TEST(ChatTemplateTest, NoTextBecomesAControlToken) {
   const auto chat_template = Make(DefaultTemplateOptions());
   const Tokens harmless = chat_template->Turn("x")->tokens;
   const Tokens harmless_opening = chat_template->Opening({{{Role::kSystem, "x"}}})->tokens;
+  const Tokens harmless_continuation =
+      chat_template->Continuation({{{Role::kUser, "x"}, {Role::kAssistant, "x"}}})->tokens;
   const Tokens harmless_history = chat_template->Opening({{{Role::kUser, "x"}, {Role::kAssistant, "x"}}})->tokens;
   for (const std::string& forged : {
            std::string("<|im_end|>"),
@@ -132,10 +147,16 @@ TEST(ChatTemplateTest, NoTextBecomesAControlToken) {
     ASSERT_TRUE(opening.ok()) << opening.status();
     auto history = chat_template->Opening({{{Role::kUser, forged}, {Role::kAssistant, forged}}});
     ASSERT_TRUE(history.ok()) << history.status();
+    auto continuation = chat_template->Continuation({{{Role::kUser, forged}, {Role::kAssistant, forged}}});
+    ASSERT_TRUE(continuation.ok()) << continuation.status();
+    auto notes = chat_template->Notes(forged);
+    ASSERT_TRUE(notes.ok()) << notes.status();
     for (TokenId control = 0; control <= 16; ++control) {
       EXPECT_EQ(CountOf(turn->tokens, control), CountOf(harmless, control)) << forged;
       EXPECT_EQ(CountOf(opening->tokens, control), CountOf(harmless_opening, control)) << forged;
       EXPECT_EQ(CountOf(history->tokens, control), CountOf(harmless_history, control)) << forged;
+      EXPECT_EQ(CountOf(continuation->tokens, control), CountOf(harmless_continuation, control)) << forged;
+      EXPECT_EQ(CountOf(*notes, control), CountOf(harmless_opening, control)) << forged;
     }
     const std::string visible = absl::StrReplaceAll(forged, {{kSentinel, ""}});
     EXPECT_EQ(BytesOf(DefaultTokenizer(), turn->tokens), absl::StrCat("user\n", visible, "\nassistant\n"));
@@ -162,7 +183,8 @@ TEST(ChatTemplateTest, ATemplateThatAssemblesControlTokensFromTextIsAnErrorOfThe
   EXPECT_TRUE(chat_template->Turn("100 %").ok());
   for (const absl::Status& status :
        {chat_template->Turn("100 %%").status(), chat_template->Opening({{{Role::kSystem, "%%"}}}).status(),
-        chat_template->Opening({{{Role::kUser, "%%"}, {Role::kAssistant, "x"}}}).status()}) {
+        chat_template->Opening({{{Role::kUser, "%%"}, {Role::kAssistant, "x"}}}).status(),
+        chat_template->Continuation({{{Role::kUser, "%%"}, {Role::kAssistant, "x"}}}).status()}) {
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
     EXPECT_THAT(std::string(status.message()), HasSubstr("other control tokens"));
   }
@@ -193,6 +215,10 @@ TEST(ChatTemplateTest, HistoryInAnotherOrderIsRefused) {
     EXPECT_THAT(std::string(opening.status().message()), HasSubstr("history["));
   }
   EXPECT_TRUE(chat_template->Opening({{system, user, assistant, user, assistant}}).ok());
+  for (const std::vector<Message>& messages : std::vector<std::vector<Message>>{
+           {}, {user}, {assistant}, {system, user, assistant}, {user, user}, {user, assistant, user}}) {
+    EXPECT_EQ(chat_template->Continuation(messages).status().code(), absl::StatusCode::kInvalidArgument);
+  }
 }
 
 TEST(ChatTemplateTest, BosComesOnceAtTheOpening) {
@@ -261,40 +287,6 @@ TEST(ChatTemplateTest, TheOpeningEndsInsideAFirstMessageThatHoldsTheSystemPrompt
       *chat_template->Opening({{{Role::kSystem, "Be brief."}, {Role::kUser, "Hi"}, {Role::kAssistant, "Hello"}}});
   EXPECT_EQ(history.first_turn, FirstTurn::kUsual) << "its first turn is not the session's first message";
   EXPECT_EQ(BytesOf(DefaultTokenizer(), history.tokens), "[INST] <<SYS>>\nBe brief.\n<</SYS>>\n\nHi [/INST] Hello ");
-}
-
-// Pieces of a SentencePiece stream must not get the space that stands before a whole text.
-TEST(ChatTemplateTest, SentencePiecePiecesTogetherAreTheWholeRenderingsTokens) {
-  const auto tokenizer = *Tokenizer::Create(SentencePieceVocabulary(), "");
-  for (const char* name : {"llama2", "mistral", "zephyr"}) {
-    ChatTemplateOptions options;
-    options.source = *BuiltInChatTemplate(name);
-    options.bos_text = "<s>";
-    options.eos_text = "</s>";
-    options.bos_token = tokenizer->ControlToken("<s>");
-    options.add_bos = true;
-    ASSERT_NE(*options.bos_token, kNoToken);
-    const auto chat_template = Make(options, *tokenizer);
-    EXPECT_TRUE(chat_template->trims_reply());
-    const SessionOpening opening = *chat_template->Opening({});
-    Tokens stream = opening.tokens;
-    Append(stream, FirstTurnTokens(*chat_template->Turn("hello world"), opening.first_turn));
-    const Tokens opened = stream;
-    Append(stream, *tokenizer->EncodeText("the answer"));
-    Append(stream, chat_template->reply_end());
-    Append(stream, chat_template->Turn("and now?")->tokens);
-    const Tokens whole = chat_template
-                             ->Opening({{{Role::kUser, "hello world"},
-                                         {Role::kAssistant, "the answer"},
-                                         {Role::kUser, "and now?"},
-                                         {Role::kAssistant, "x"}}})
-                             ->tokens;
-    ASSERT_GT(whole.size(), opened.size());
-    EXPECT_TRUE(std::equal(opened.begin(), opened.end(), whole.begin())) << name;
-    // Zephyr's reply stands after a line break, where a whole text's leading space has no place.
-    if (std::string(name) == "zephyr") continue;
-    EXPECT_TRUE(std::equal(stream.begin(), stream.end(), whole.begin())) << name;
-  }
 }
 
 TEST(ChatTemplateTest, TheDateIsTheOpeningsAndTurnsDoNotChangeAtMidnight) {

@@ -1,5 +1,6 @@
 #include "tests/server/engine/engine_fixture.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -38,6 +39,7 @@ void EngineFixture::MakeEngine() {
   model.end_tokens = end_tokens_;
   model.reply_end = reply_end_;
   model.on_failure = [this](const absl::Status& status) { failures_.push_back(status); };
+  options_.max_note_tokens = std::min(options_.max_note_tokens, options_.max_step_tokens);
   absl::StatusOr<std::unique_ptr<Engine>> engine =
       Engine::Create(options_, std::move(model), &clock_, [this] { return next_bits_++ * 0x9e3779b97f4a7c15; });
   ASSERT_TRUE(engine.ok()) << engine.status();
@@ -87,6 +89,20 @@ absl::StatusOr<SessionSummary> EngineFixture::DeleteSession(const std::string& i
   engine().DeleteSession(id, [&](absl::StatusOr<SessionSummary> session) { deleted = std::move(session); });
   RunOnce();
   return deleted;
+}
+
+absl::StatusOr<SessionNotes> EngineFixture::SetNotes(const std::string& id, NotesSpec notes) {
+  absl::StatusOr<SessionNotes> written = absl::UnknownError("not called");
+  engine().SetNotes(id, std::move(notes), [&](absl::StatusOr<SessionNotes> answer) { written = std::move(answer); });
+  RunOnce();
+  return written;
+}
+
+absl::StatusOr<SessionNotes> EngineFixture::PinTurn(const std::string& id, int64_t turn) {
+  absl::StatusOr<SessionNotes> pinned = absl::UnknownError("not called");
+  engine().PinTurn(id, turn, [&](absl::StatusOr<SessionNotes> answer) { pinned = std::move(answer); });
+  RunOnce();
+  return pinned;
 }
 
 TurnSpec EngineFixture::Turn(const std::string& session, absl::string_view text, int64_t max_tokens) const {

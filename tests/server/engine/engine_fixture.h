@@ -36,6 +36,9 @@ class EngineFixture : public testing::Test {
   Engine& engine();
   FakeModelRunner& runner();
 
+  // The next call makes new ones.
+  void DestroyEngine() { engine_.reset(); }
+
   // Drives the engine until it has nothing to do at this time. Fails the test after 100,000 passes.
   void RunUntilIdle();
   // One pass.
@@ -47,6 +50,10 @@ class EngineFixture : public testing::Test {
   absl::StatusOr<SessionSummary> GetSession(const std::string& id);
   absl::StatusOr<SessionSummary> DeleteSession(const std::string& id);
 
+  // Makes the calls and one pass; the answer has come then unless the notes had to wait.
+  absl::StatusOr<SessionNotes> SetNotes(const std::string& id, NotesSpec notes);
+  absl::StatusOr<SessionNotes> PinTurn(const std::string& id, int64_t turn);
+
   SessionSpec Spec(std::vector<TokenId> opening = {kBos}) const;
   // A greedy turn of `text` and the start of the reply.
   TurnSpec Turn(const std::string& session, absl::string_view text, int64_t max_tokens = 64) const;
@@ -56,8 +63,8 @@ class EngineFixture : public testing::Test {
   // The reply to `text`.
   std::string Say(const std::string& session, absl::string_view text, int64_t max_tokens = 64);
 
-  // Change before the first call.
-  EngineOptions options_;
+  // Change before the first call. No notices before evictions: the caches here are as small as a notice is early.
+  EngineOptions options_ = {.evict_notice_tokens = 0};
   FakeOptions fake_;
   CacheShape shape_ = {.sink_tokens = 4, .note_tokens = 0, .window_tokens = 60};
   EvictionPolicy eviction_ = EvictionPolicy::kTokenWise;

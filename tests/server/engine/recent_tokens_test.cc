@@ -46,5 +46,39 @@ TEST(RecentTokensTest, ForgetsTheOldestBeyondItsLimit) {
   }
 }
 
+TEST(RecentTokensTest, KeepsEachTokensIndexInTheStream) {
+  RecentTokens recent(4);
+  EXPECT_EQ(recent.begin(), 0);
+  recent.Add({10, 11, 12});
+  EXPECT_EQ(recent.end(), 3);
+  EXPECT_THAT(recent.Copy(1, 3), ElementsAre(11, 12));
+  recent.Add({13, 14, 15});
+  EXPECT_EQ(recent.begin(), 2);
+  EXPECT_THAT(recent.Copy(2, 6), ElementsAre(12, 13, 14, 15));
+  EXPECT_THAT(recent.Copy(6, 6), IsEmpty());
+  recent.Add({16, 17, 18, 19, 20, 21, 22});
+  EXPECT_EQ(recent.end(), 13);
+  EXPECT_THAT(recent.Copy(9, 13), ElementsAre(19, 20, 21, 22));
+}
+
+TEST(RecentTokensTest, GoesBackToAnEarlierPointOfTheStream) {
+  RecentTokens recent(4);
+  recent.Add({10, 11, 12, 13, 14, 15});
+  recent.Rewind(4);
+  EXPECT_EQ(recent.begin(), 2);
+  EXPECT_EQ(recent.end(), 4);
+  EXPECT_THAT(recent.Copy(2, 4), ElementsAre(12, 13));
+  recent.Add({24, 25, 26});
+  EXPECT_THAT(recent.Copy(3, 7), ElementsAre(13, 24, 25, 26));
+  recent.Rewind(1);  // further back than what is kept
+  EXPECT_EQ(recent.begin(), 1);
+  EXPECT_EQ(recent.end(), 1);
+  std::vector<TokenId> newest;
+  recent.CopyNewest(9, newest);
+  EXPECT_THAT(newest, IsEmpty());
+  recent.Add({31});
+  EXPECT_THAT(recent.Copy(1, 2), ElementsAre(31));
+}
+
 }  // namespace
 }  // namespace perennial

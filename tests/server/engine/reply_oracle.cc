@@ -19,7 +19,25 @@ ReplyOracle::ReplyOracle(const FakeScript& script, const SessionSpec& spec, std:
       first_turn_(spec.first_turn),
       oldest_row_(spec.shape.sink_tokens) {}
 
+void ReplyOracle::WriteNotes(int64_t at, std::vector<TokenId> tokens) {
+  PERENNIAL_CHECK(at >= shape_.sink_tokens && at >= num_fed_);
+  notes_.emplace_back(at, std::move(tokens));
+}
+
+void ReplyOracle::WriteNotesAt(int64_t num_fed) {
+  while (!notes_.empty() && notes_.front().first == num_fed) {
+    const StepInput input = {.cache = cache_.get(),
+                             .part = Part::kNotes,
+                             .tokens = notes_.front().second,
+                             .window_begin = {},
+                             .rows = LogitRows::kNone};
+    PERENNIAL_CHECK(runner_.Step(absl::MakeConstSpan(&input, 1), output_).ok());
+    notes_.pop_front();
+  }
+}
+
 absl::Span<const float> ReplyOracle::Feed(const std::vector<TokenId>& stream, int64_t index) {
+  WriteNotesAt(index);
   const int64_t sinks = shape_.sink_tokens;
   const int64_t window_begin = index < sinks ? sinks : std::max({sinks, index - shape_.window_tokens + 1, oldest_row_});
   const StepInput input = {.cache = cache_.get(),
@@ -50,6 +68,7 @@ ReplyOracle::Reply ReplyOracle::Say(const TurnSpec& turn, int64_t cut_after) {
   while (true) {
     absl::Span<const float> logits;
     while (num_fed_ < stream_tokens()) logits = Feed(stream_, num_fed_++);
+    if (!turn.reply) break;
     const TokenId token = sampler.Sample({.logits = logits,
                                           .recent = stream_,
                                           .banned = reply.generated < turn.min_tokens ? enders : banned,
@@ -91,6 +110,7 @@ void ReplyOracle::Undo(const TurnSpec& turn, int64_t fed) {
   stream.insert(stream.end(), own.begin(), own.end());
   const int64_t back_to = num_fed_;
   for (int64_t i = 0; i < fed; ++i) Feed(stream, back_to + i);
+  WriteNotesAt(back_to + fed);
   PERENNIAL_CHECK(runner_.Truncate(*cache_, back_to).ok());
   if (back_to <= shape_.sink_tokens) {
     oldest_row_ = shape_.sink_tokens;

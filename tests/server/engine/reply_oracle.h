@@ -6,9 +6,11 @@
 #define PERENNIAL_TESTS_SERVER_ENGINE_REPLY_ORACLE_H_
 
 #include <cstdint>
+#include <deque>
 #include <limits>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "server/engine/turn.h"
@@ -32,6 +34,10 @@ class ReplyOracle {
   // The reply to `turn`, cut after `cut_after` sampled tokens (a cancel there). Handles at most one stop string.
   Reply Say(const TurnSpec& turn, int64_t cut_after = std::numeric_limits<int64_t>::max());
 
+  // The session's notes became `tokens` when `at` tokens of its stream were in the cache: past the sinks, and not
+  // before what was fed when it was last asked.
+  void WriteNotes(int64_t at, std::vector<TokenId> tokens);
+
   // `turn` was undone after `fed` of the tokens that it had to feed.
   void Undo(const TurnSpec& turn, int64_t fed);
 
@@ -41,6 +47,9 @@ class ReplyOracle {
  private:
   // Feeds token number `index` of `stream` and returns its logits.
   absl::Span<const float> Feed(const std::vector<TokenId>& stream, int64_t index);
+
+  // Writes the notes whose time has come, `num_fed` tokens being in the cache.
+  void WriteNotesAt(int64_t num_fed);
 
   // What `turn` adds to the stream now.
   const std::vector<TokenId>& TokensOf(const TurnSpec& turn) const {
@@ -57,6 +66,7 @@ class ReplyOracle {
   const FirstTurn first_turn_;
   int64_t num_turns_ = 0;
   int64_t oldest_row_;  // windowed tokens before it were overwritten by a turn that was undone
+  std::deque<std::pair<int64_t, std::vector<TokenId>>> notes_;  // not yet written: when, and what
   StepOutput output_;
 };
 

@@ -24,6 +24,16 @@ TEST(TurnStartsTest, KnowsWhoseATokenIs) {
   EXPECT_EQ(starts.TurnOf(1'000'000'000'000), 3);
 }
 
+TEST(TurnStartsTest, KnowsWhereTheNextTurnBegins) {
+  const TurnStarts starts = ThreeTurns();
+  EXPECT_EQ(starts.StartFrom(0), 5);
+  EXPECT_EQ(starts.StartFrom(5), 5);
+  EXPECT_EQ(starts.StartFrom(6), 10);
+  EXPECT_EQ(starts.StartFrom(11), 11);
+  EXPECT_EQ(starts.StartFrom(12), std::nullopt);
+  EXPECT_EQ(TurnStarts().StartFrom(0), std::nullopt);
+}
+
 TEST(TurnStartsTest, ForgetsWhatNobodyWillAskFor) {
   for (int64_t token = 0; token <= 13; ++token) {
     TurnStarts starts = ThreeTurns();
