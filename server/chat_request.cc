@@ -1,30 +1,17 @@
 #include "server/chat_request.h"
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "server/engine/error.h"
 #include "server/request_identity.h"
+#include "server/sampling_request.h"
 
 namespace perennial {
 namespace {
-
-absl::StatusOr<SamplingParams> CheckSampling(const v1::Sampling& request, const RequestRules& rules, uint64_t seed) {
-  SamplingParams sampling = rules.sampling;
-  if (request.has_temperature()) sampling.temperature = request.temperature();
-  if (request.has_top_k()) sampling.top_k = request.top_k();
-  if (request.has_top_p()) sampling.top_p = request.top_p();
-  if (request.has_min_p()) sampling.min_p = request.min_p();
-  if (request.has_repetition_penalty()) sampling.repetition_penalty = request.repetition_penalty();
-  if (request.has_repetition_window()) sampling.repetition_window = request.repetition_window();
-  sampling.seed = request.has_seed() ? request.seed() : seed;
-  if (absl::Status status = ValidateSamplingParams(sampling); !status.ok()) {
-    return MakeError(ErrorReason::kInvalidField, status.message());
-  }
-  return sampling;
-}
 
 absl::StatusOr<int64_t> CheckMaxTokens(const v1::ChatRequest& request, const RequestRules& rules) {
   if (!request.has_max_tokens()) return rules.max_tokens;
@@ -145,9 +132,6 @@ absl::StatusOr<CheckedChat> CheckChat(const v1::ChatRequest& request, const Requ
     chat.turn.session_id = request.session_id();
   }
 
-  absl::StatusOr<SamplingParams> sampling = CheckSampling(request.sampling(), rules, seed);
-  if (!sampling.ok()) return sampling.status();
-  chat.turn.sampling = *sampling;
   absl::StatusOr<int64_t> max_tokens = CheckMaxTokens(request, rules);
   if (!max_tokens.ok()) return max_tokens.status();
   chat.turn.max_tokens = *max_tokens;
@@ -155,6 +139,12 @@ absl::StatusOr<CheckedChat> CheckChat(const v1::ChatRequest& request, const Requ
   absl::StatusOr<std::vector<std::string>> stop = CheckStop(request, rules);
   if (!stop.ok()) return stop.status();
   chat.turn.stop_strings = *std::move(stop);
+  if (absl::Status status = ReadSampling(request.sampling(), rules, seed, chat.turn); !status.ok()) return status;
+  chat.json_schema = request.sampling().json_schema();
+  if (!chat.json_schema.empty()) {
+    // Compiling it is never for a gRPC thread.
+    chat.text_bytes = std::max(chat.text_bytes, int64_t{rules.options.inline_text_bytes} + 1);
+  }
 
   absl::StatusOr<OnDisconnect> on_disconnect = CheckOnDisconnect(request);
   if (!on_disconnect.ok()) return on_disconnect.status();
@@ -168,6 +158,11 @@ absl::StatusOr<TurnSpec> RenderChat(const PromptRenderer& renderer, const Reques
   if (!user_turn.ok()) return InField("message", user_turn.status());
   if (absl::Status status = CheckPromptTokens("message", *user_turn, rules); !status.ok()) return status;
   chat.turn.message = *std::move(user_turn);
+  if (!chat.json_schema.empty()) {
+    absl::StatusOr<std::unique_ptr<TokenConstraint>> constraint = renderer.Constraint(chat.json_schema);
+    if (!constraint.ok()) return InField("sampling.json_schema", constraint.status());
+    chat.turn.constraint = *std::move(constraint);
+  }
   if (chat.session.has_value()) {
     if (absl::Status status = RenderOpening(renderer, rules, *chat.session); !status.ok()) return status;
     chat.turn.ephemeral = std::move(chat.session->spec);

@@ -24,7 +24,8 @@ struct CheckedChat {
   TurnSpec turn;                          // without message and ephemeral session until RenderChat; without deadline
   std::string message;                    // the user's text
   std::optional<CheckedSession> session;  // the session that ends with the call; none if a session id was given
-  int64_t text_bytes = 0;                 // of all texts
+  std::string json_schema;                // what the reply must satisfy; empty: nothing
+  int64_t text_bytes = 0;                 // of all texts; a JSON Schema makes them long ones, whatever their length
 };
 
 // Messages that are fed without a reply.
@@ -43,7 +44,7 @@ absl::StatusOr<TurnSpec> RenderAppend(const PromptRenderer& renderer, const Requ
 // INVALID_FIELD for the first bad field. `seed` is used where the request has none.
 absl::StatusOr<CheckedChat> CheckChat(const v1::ChatRequest& request, const RequestRules& rules, uint64_t seed);
 
-// Fills in the turn's message and, where there is one, the session with its opening. INVALID_FIELD.
+// Fills in the turn's message, its constraint, and, where there is one, the session with its opening. INVALID_FIELD.
 absl::StatusOr<TurnSpec> RenderChat(const PromptRenderer& renderer, const RequestRules& rules, CheckedChat chat);
 
 }  // namespace perennial

@@ -68,7 +68,10 @@ PERENNIAL_SAMPLING_FLAG(float, temperature, "0 … 10; 0 always takes the most l
 PERENNIAL_SAMPLING_FLAG(int32_t, top_k, "only the k most likely tokens; 0: off");
 PERENNIAL_SAMPLING_FLAG(float, top_p, "(0, 1]: the smallest set of tokens with this probability; 1: off");
 PERENNIAL_SAMPLING_FLAG(float, min_p, "[0, 1]: tokens with this fraction of the highest probability; 0: off");
+PERENNIAL_SAMPLING_FLAG(float, typical_p, "(0, 1]: the most typical tokens with this probability; 1: off");
 PERENNIAL_SAMPLING_FLAG(float, repetition_penalty, "(0, 10]: makes recent tokens less likely; 1: off");
+PERENNIAL_SAMPLING_FLAG(float, presence_penalty, "-2 … 2: subtracted from the logit of every recent token; 0: off");
+PERENNIAL_SAMPLING_FLAG(float, frequency_penalty, "-2 … 2: subtracted once per recent occurrence; 0: off");
 PERENNIAL_SAMPLING_FLAG(int32_t, repetition_window, "newest tokens that count as recent, at most 4096");
 PERENNIAL_FLAG(int64_t, max_tokens, "length of a reply in tokens");
 
@@ -78,6 +81,10 @@ PERENNIAL_ENGINE_FLAG(int32_t, max_prompt_tokens, "message of a turn, in tokens"
 PERENNIAL_ENGINE_FLAG(int64_t, max_generated_tokens, "max_tokens that a turn may ask for");
 PERENNIAL_ENGINE_FLAG(int32_t, max_stop_strings, "stop strings of a turn");
 PERENNIAL_ENGINE_FLAG(int32_t, max_stop_string_bytes, "bytes of a stop string");
+PERENNIAL_ENGINE_FLAG(int32_t, max_stop_tokens, "stop tokens of a turn");
+PERENNIAL_ENGINE_FLAG(int32_t, max_logit_biases, "tokens in a turn's logit_bias");
+PERENNIAL_ENGINE_FLAG(int32_t, max_top_logprobs, "most likely tokens that a turn may ask for at each token");
+PERENNIAL_FLAG(int32_t, max_json_schema_bytes, "bytes of a turn's JSON Schema; 0: none is taken");
 PERENNIAL_FLAG(int32_t, max_text_bytes, "bytes of all texts of one request");
 PERENNIAL_FLAG(int32_t, inline_text_bytes, "longer texts are rendered on a thread of their own");
 PERENNIAL_FLAG(int32_t, max_waiting_texts, "texts waiting for that thread; then RESOURCE_EXHAUSTED");
@@ -123,10 +130,12 @@ const std::vector<FlagGroup>& FlagGroups() {
         "max_note_tokens", "evict_notice_tokens", "cache_memory", "idle_timeout", "max_sessions", "max_opening_tokens",
         "max_idle_timeout", "max_labels", "max_label_bytes", "max_page_size"}},
       {"Replies, where neither the request nor the model's generation_config.json says otherwise",
-       {"temperature", "top_k", "top_p", "min_p", "repetition_penalty", "repetition_window", "max_tokens"}},
+       {"temperature", "top_k", "top_p", "min_p", "typical_p", "repetition_penalty", "presence_penalty",
+        "frequency_penalty", "repetition_window", "max_tokens"}},
       {"Limits of a turn",
        {"max_waiting_turns", "max_turns_per_session", "max_prompt_tokens", "max_generated_tokens", "max_stop_strings",
-        "max_stop_string_bytes", "max_text_bytes", "inline_text_bytes", "max_waiting_texts"}},
+        "max_stop_string_bytes", "max_stop_tokens", "max_logit_biases", "max_top_logprobs", "max_json_schema_bytes",
+        "max_text_bytes", "inline_text_bytes", "max_waiting_texts"}},
       {"Steps", {"max_running_turns", "max_step_tokens", "prefill_chunk_tokens"}},
       {"Streams and shutdown",
        {"max_unread_bytes", "slow_reader_timeout", "detach_timeout", "replay_bytes", "kept_replay_bytes",
@@ -206,12 +215,16 @@ ServerOptions OptionsFromFlags(const HostLimits& host) {
   options.sampling.top_p = absl::GetFlag(FLAGS_top_p);
   options.sampling.min_p = absl::GetFlag(FLAGS_min_p);
   options.sampling.repetition_penalty = absl::GetFlag(FLAGS_repetition_penalty);
+  options.sampling.typical_p = absl::GetFlag(FLAGS_typical_p);
+  options.sampling.presence_penalty = absl::GetFlag(FLAGS_presence_penalty);
+  options.sampling.frequency_penalty = absl::GetFlag(FLAGS_frequency_penalty);
   options.sampling.repetition_window = absl::GetFlag(FLAGS_repetition_window);
   options.max_tokens = absl::GetFlag(FLAGS_max_tokens);
 
   options.max_text_bytes = absl::GetFlag(FLAGS_max_text_bytes);
   options.inline_text_bytes = absl::GetFlag(FLAGS_inline_text_bytes);
   options.max_waiting_texts = absl::GetFlag(FLAGS_max_waiting_texts);
+  options.max_json_schema_bytes = absl::GetFlag(FLAGS_max_json_schema_bytes);
   options.max_unread_bytes = absl::GetFlag(FLAGS_max_unread_bytes);
   options.rpc_memory = absl::GetFlag(FLAGS_rpc_memory).bytes;
   options.max_streams_per_connection = absl::GetFlag(FLAGS_max_streams_per_connection);
@@ -232,6 +245,9 @@ ServerOptions OptionsFromFlags(const HostLimits& host) {
   engine.evict_notice_tokens = absl::GetFlag(FLAGS_evict_notice_tokens);
   engine.max_stop_strings = absl::GetFlag(FLAGS_max_stop_strings);
   engine.max_stop_string_bytes = absl::GetFlag(FLAGS_max_stop_string_bytes);
+  engine.max_stop_tokens = absl::GetFlag(FLAGS_max_stop_tokens);
+  engine.max_logit_biases = absl::GetFlag(FLAGS_max_logit_biases);
+  engine.max_top_logprobs = absl::GetFlag(FLAGS_max_top_logprobs);
   engine.max_page_size = absl::GetFlag(FLAGS_max_page_size);
   engine.max_labels = absl::GetFlag(FLAGS_max_labels);
   engine.max_label_bytes = absl::GetFlag(FLAGS_max_label_bytes);

@@ -45,6 +45,10 @@ v1::Limits MakeLimits(const RequestRules& rules) {
   limits.set_evict_notice_tokens(engine.evict_notice_tokens);
   limits.set_max_stop_strings(engine.max_stop_strings);
   limits.set_max_stop_string_bytes(engine.max_stop_string_bytes);
+  limits.set_max_stop_tokens(engine.max_stop_tokens);
+  limits.set_max_logit_biases(engine.max_logit_biases);
+  limits.set_max_top_logprobs(engine.max_top_logprobs);
+  limits.set_max_json_schema_bytes(options.max_json_schema_bytes);
   limits.set_max_page_size(engine.max_page_size);
   limits.set_max_labels(engine.max_labels);
   limits.set_max_label_bytes(engine.max_label_bytes);

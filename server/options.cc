@@ -119,6 +119,7 @@ absl::Status ValidateServerOptions(const ServerOptions& options) {
   check(CheckRange("max_text_bytes", options.max_text_bytes, 1, 1 << 28));
   check(CheckRange("inline_text_bytes", options.inline_text_bytes, 0, 1 << 28));
   check(CheckRange("max_waiting_texts", options.max_waiting_texts, 1, 1 << 20));
+  check(CheckRange("max_json_schema_bytes", options.max_json_schema_bytes, 0, 1 << 24));
   check(CheckRange("max_unread_bytes", options.max_unread_bytes, 1024, int64_t{1} << 30));
   check(CheckRange("rpc_memory", options.rpc_memory, int64_t{16} << 20, int64_t{1} << 50));
   check(CheckRange("max_streams_per_connection", options.max_streams_per_connection, 1, 1 << 20));

@@ -43,7 +43,9 @@ struct ServerOptions {
   int32_t min_window_tokens = 32;   // that stay where more than sink_tokens are pinned, or notes are wanted
 
   // What a turn gets when neither it nor the checkpoint says otherwise: flags temperature, top_k, top_p, min_p,
-  // repetition_penalty, repetition_window (a seed is drawn for every turn), max_tokens.
+  // typical_p,
+  // repetition_penalty, presence_penalty, frequency_penalty, repetition_window (a seed is drawn for every turn),
+  // max_tokens.
   SamplingParams sampling;
   int64_t max_tokens = 1024;
 
@@ -51,6 +53,7 @@ struct ServerOptions {
   int32_t max_text_bytes = 1 << 20;           // of all texts of one request
   int32_t inline_text_bytes = 16384;          // longer texts are rendered on the text thread
   int32_t max_waiting_texts = 64;             // waiting for the text thread; then QUEUE_FULL
+  int32_t max_json_schema_bytes = 65536;      // of one request
   int64_t max_unread_bytes = 65536;           // of one stream: held for a client that does not read
   int64_t rpc_memory = int64_t{256} << 20;    // bytes that gRPC may use for its own buffers, over all connections
   int32_t max_streams_per_connection = 1024;  // calls at once on one connection; more wait in the client

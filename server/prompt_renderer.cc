@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "model/text/json_constraint.h"
 
 namespace perennial {
 namespace {
@@ -79,6 +80,11 @@ absl::StatusOr<UserTurn> TemplatePromptRenderer::Continuation(absl::Span<const M
 
 absl::StatusOr<std::vector<TokenId>> TemplatePromptRenderer::Notes(absl::string_view text) const {
   return template_->Notes(text);
+}
+
+absl::StatusOr<std::unique_ptr<TokenConstraint>> TemplatePromptRenderer::Constraint(
+    absl::string_view json_schema) const {
+  return MakeJsonConstraint(*tokenizer_, json_schema);
 }
 
 absl::StatusOr<std::vector<TokenId>> TemplatePromptRenderer::Text(absl::string_view text) const {

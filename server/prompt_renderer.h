@@ -16,6 +16,7 @@
 #include "model/text/tokenizer.h"
 #include "model/text/user_turn.h"
 #include "model/token.h"
+#include "model/token_constraint.h"
 
 namespace perennial {
 
@@ -36,6 +37,9 @@ class PromptRenderer {
   // A session's notes; see ChatTemplate::Notes.
   virtual absl::StatusOr<std::vector<TokenId>> Notes(absl::string_view text) const = 0;
 
+  // What keeps a reply to a JSON Schema; see MakeJsonConstraint.
+  virtual absl::StatusOr<std::unique_ptr<TokenConstraint>> Constraint(absl::string_view json_schema) const = 0;
+
   // Plain text without a template.
   virtual absl::StatusOr<std::vector<TokenId>> Text(absl::string_view text) const = 0;
 };
@@ -52,6 +56,7 @@ class TemplatePromptRenderer final : public PromptRenderer {
   absl::StatusOr<UserTurn> Turn(absl::string_view user_text) const override;
   absl::StatusOr<UserTurn> Continuation(absl::Span<const Message> messages) const override;
   absl::StatusOr<std::vector<TokenId>> Notes(absl::string_view text) const override;
+  absl::StatusOr<std::unique_ptr<TokenConstraint>> Constraint(absl::string_view json_schema) const override;
   absl::StatusOr<std::vector<TokenId>> Text(absl::string_view text) const override;
 
   // For the engine: bytes of tokens, and what is fed after a reply.

@@ -258,6 +258,9 @@ v1::Sampling ToProto(const SamplingParams& sampling) {
   message.set_min_p(sampling.min_p);
   message.set_repetition_penalty(sampling.repetition_penalty);
   message.set_repetition_window(sampling.repetition_window);
+  message.set_typical_p(sampling.typical_p);
+  message.set_presence_penalty(sampling.presence_penalty);
+  message.set_frequency_penalty(sampling.frequency_penalty);
   return message;
 }
 

@@ -26,10 +26,21 @@ struct TurnFlags {
   std::optional<float> repetition_penalty;
   std::optional<int32_t> repetition_window;
   std::optional<uint64_t> seed;
+  std::optional<float> typical_p;
+  std::optional<float> presence_penalty;
+  std::optional<float> frequency_penalty;
+  std::optional<float> dry_multiplier;  // any of the three turns DRY on
+  std::optional<float> dry_base;
+  std::optional<int32_t> dry_allowed_length;
+  std::vector<std::string> logit_bias;   // TOKEN=BIAS
+  std::vector<std::string> stop_tokens;  // ids
+  int32_t min_tokens = 0;
+  std::string json_schema;  // the schema, or @FILE
 
   void AddTo(FlagSet& flags);
 
-  // A request of everything but session and message. INVALID_ARGUMENT for a stop string that is not UTF-8.
+  // A request of everything but session and message. INVALID_ARGUMENT for text that is not UTF-8, a token id
+  // or bias that is not a number, and a schema's file that cannot be read.
   absl::StatusOr<v1::ChatRequest> Request() const;
 };
 

@@ -12,6 +12,7 @@
 #include "absl/strings/string_view.h"
 #include "model/checkpoint/checkpoint.h"
 #include "model/token.h"
+#include "model/token_constraint.h"
 
 namespace perennial {
 
@@ -54,6 +55,8 @@ class Tokenizer {
 
  private:
   friend class ChatTemplate;
+  friend absl::StatusOr<std::unique_ptr<TokenConstraint>> MakeJsonConstraint(const Tokenizer& tokenizer,
+                                                                             absl::string_view json_schema);
 
   struct TokenText {
     std::string bytes;

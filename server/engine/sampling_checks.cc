@@ -55,16 +55,6 @@ absl::Status CheckTopLogprobs(const TurnSpec& spec, const EngineOptions& options
                  "] (max_top_logprobs)");
 }
 
-// A reply that may end only where it satisfies its schema cannot be told to end elsewhere, or nowhere.
-absl::Status CheckConstraint(const TurnSpec& spec) {
-  if (spec.constraint == nullptr) return absl::OkStatus();
-  if (spec.ignore_end_of_turn) return Invalid("sampling.json_schema: does not go with ignore_end_of_turn");
-  if (!spec.stop_strings.empty()) return Invalid("sampling.json_schema: does not go with stop");
-  if (!spec.stop_tokens.empty()) return Invalid("sampling.json_schema: does not go with sampling.stop_tokens");
-  if (spec.min_tokens > 0) return Invalid("sampling.json_schema: does not go with sampling.min_tokens");
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 absl::Status CheckSampling(const TurnSpec& spec, const EngineOptions& options, const RunnerLimits& runner) {
@@ -73,7 +63,16 @@ absl::Status CheckSampling(const TurnSpec& spec, const EngineOptions& options, c
   if (absl::Status status = CheckLogitBias(spec, options, runner); !status.ok()) return status;
   if (absl::Status status = CheckMinTokens(spec, options); !status.ok()) return status;
   if (absl::Status status = CheckTopLogprobs(spec, options); !status.ok()) return status;
-  return CheckConstraint(spec);
+  return spec.constraint == nullptr ? absl::OkStatus() : CheckConstrained(spec);
+}
+
+// A reply that may end only where it satisfies its schema cannot be told to end elsewhere, or nowhere.
+absl::Status CheckConstrained(const TurnSpec& spec) {
+  if (spec.ignore_end_of_turn) return Invalid("sampling.json_schema: does not go with ignore_end_of_turn");
+  if (!spec.stop_strings.empty()) return Invalid("sampling.json_schema: does not go with stop");
+  if (!spec.stop_tokens.empty()) return Invalid("sampling.json_schema: does not go with sampling.stop_tokens");
+  if (spec.min_tokens > 0) return Invalid("sampling.json_schema: does not go with sampling.min_tokens");
+  return absl::OkStatus();
 }
 
 }  // namespace perennial

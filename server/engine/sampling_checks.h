@@ -14,6 +14,9 @@ namespace perennial {
 // `sampling`, `stop_tokens`, `min_tokens`, `top_logprobs` and what `constraint` goes with; any thread.
 absl::Status CheckSampling(const TurnSpec& spec, const EngineOptions& options, const RunnerLimits& runner);
 
+// What does not go with a constraint, whether `spec` has its one already or not.
+absl::Status CheckConstrained(const TurnSpec& spec);
+
 }  // namespace perennial
 
 #endif  // PERENNIAL_SERVER_ENGINE_SAMPLING_CHECKS_H_

@@ -105,5 +105,24 @@ TEST(LogitBlocksTest, WeighsAsExpDoes) {
   }
 }
 
+// Whatever vectors this machine has: sixteen lanes, put together by halves, and the scalar ExpOfMinus.
+TEST(LogitBlocksTest, SumsHaveTheSameBitsOnEveryMachine) {
+  LogitBlocks blocks;
+  blocks.Assign(SomeLogits(1024));
+  blocks.Refresh();
+  std::vector<double> mass;
+  blocks.Weigh(0.7f, mass);
+  for (size_t block = 0; block < mass.size(); ++block) {
+    float lanes[16] = {};
+    for (size_t i = 0; i < LogitBlocks::kBlock; ++i) {
+      lanes[i % 16] += ExpOfMinus((blocks.highest() - blocks.data()[block * LogitBlocks::kBlock + i]) * 0.7f);
+    }
+    for (size_t half = 8; half > 0; half /= 2) {
+      for (size_t lane = 0; lane < half; ++lane) lanes[lane] += lanes[lane + half];
+    }
+    EXPECT_EQ(mass[block], double{lanes[0]});
+  }
+}
+
 }  // namespace
 }  // namespace perennial

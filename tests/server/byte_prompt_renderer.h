@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -76,6 +77,11 @@ class BytePromptRenderer : public PromptRenderer {
     Append(text, tokens);
     if (!text.empty()) tokens.push_back(kByteEnd);
     return tokens;
+  }
+
+  // Of schemas it knows none.
+  absl::StatusOr<std::unique_ptr<TokenConstraint>> Constraint(absl::string_view /*json_schema*/) const override {
+    return absl::InvalidArgumentError("no schema is understood here");
   }
 
   absl::StatusOr<std::vector<TokenId>> Text(absl::string_view text) const override {

@@ -133,6 +133,19 @@ TEST(ChatRequestTest, ATurnIsRenderedAfterItsSession) {
   EXPECT_FALSE(turn->ephemeral.has_value());
 }
 
+TEST(ChatRequestTest, ASchemaIsCompiledWithTheTextsAndNeverInline) {
+  v1::ChatRequest request = Hello();
+  request.mutable_sampling()->set_json_schema("{}");
+  absl::StatusOr<CheckedChat> chat = CheckChat(request, Rules(), kSeed);
+  ASSERT_TRUE(chat.ok()) << chat.status();
+  EXPECT_EQ(chat->json_schema, "{}");
+  EXPECT_GT(chat->text_bytes, Rules().options.inline_text_bytes);
+  EXPECT_EQ(RenderChat(BytePromptRenderer(), Rules(), *std::move(chat)).status().message(),
+            "sampling.json_schema: no schema is understood here");
+  request.add_stop("x");
+  EXPECT_EQ(CheckChat(request, Rules(), kSeed).status().message(), "sampling.json_schema: does not go with stop");
+}
+
 TEST(ChatRequestTest, WithoutASessionIdTheTurnBringsItsOwn) {
   v1::ChatRequest request = Hello();
   request.clear_session_id();

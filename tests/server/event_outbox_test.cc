@@ -13,6 +13,7 @@ v1::TurnEvent Delta(int64_t sequence, const std::string& text) {
   event.set_sequence(sequence);
   event.mutable_delta()->set_text(text);
   event.mutable_delta()->set_tokens(1);
+  event.mutable_delta()->add_logprobs()->set_token(text[0]);
   return event;
 }
 
@@ -42,6 +43,9 @@ TEST(EventOutboxTest, MergesDeltasThatWait) {
   EXPECT_EQ(merged.sequence(), 6);
   EXPECT_EQ(merged.delta().text(), "abc");
   EXPECT_EQ(merged.delta().tokens(), 3);
+  ASSERT_EQ(merged.delta().logprobs_size(), 3);
+  EXPECT_EQ(merged.delta().logprobs(0).token(), 'a');
+  EXPECT_EQ(merged.delta().logprobs(2).token(), 'c');
   EXPECT_TRUE(outbox.empty());
 }
 

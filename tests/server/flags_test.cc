@@ -81,6 +81,8 @@ TEST(FlagsTest, EveryFlagIsRead) {
         absl::StrCat("|", o.max_streams_per_connection, "|", absl::FormatDuration(o.drain_timeout), "|", o.log_level,
                      "|", s.temperature, "|", s.top_k, "|", s.top_p, "|", s.min_p, "|", s.repetition_penalty, "|",
                      s.repetition_window),
+        absl::StrCat("|", s.typical_p, "|", s.presence_penalty, "|", s.frequency_penalty, "|", e.max_stop_tokens, "|",
+                     e.max_logit_biases, "|", e.max_top_logprobs, "|", o.max_json_schema_bytes),
         absl::StrCat("|", e.max_sessions, "|", e.max_waiting_turns, "|", e.max_turns_per_session, "|",
                      e.max_running_turns, "|", e.max_step_tokens, "|", e.prefill_chunk_tokens, "|",
                      e.max_opening_tokens, "|", e.max_prompt_tokens, "|", e.max_generated_tokens),

@@ -95,7 +95,16 @@ TEST(ToProtoTest, EveryKindOfEventArrives) {
   started.memory = Memory();
   EXPECT_EQ(convert(started).started().prompt_tokens(), 4);
   EXPECT_EQ(convert(started).started().memory().window_tokens(), 7);
-  EXPECT_EQ(convert(TurnDelta{.text = "t", .tokens = 1}).delta().text(), "t");
+  EXPECT_EQ(convert(TurnDelta{.text = "t", .tokens = 1, .logprobs = {}}).delta().text(), "t");
+  TurnDelta delta;
+  delta.logprobs.push_back({.chosen = {7, "a", -0.5f}, .top = {{8, "b", -0.25f}, {7, "a", -0.5f}}});
+  const v1::TurnEvent logprobs = convert(delta);
+  ASSERT_EQ(logprobs.delta().logprobs_size(), 1);
+  EXPECT_EQ(logprobs.delta().logprobs(0).token(), 7);
+  EXPECT_EQ(logprobs.delta().logprobs(0).token_bytes(), "a");
+  EXPECT_EQ(logprobs.delta().logprobs(0).logprob(), -0.5f);
+  ASSERT_EQ(logprobs.delta().logprobs(0).top_size(), 2);
+  EXPECT_EQ(logprobs.delta().logprobs(0).top(0).token_bytes(), "b");
   const v1::TurnEvent evicted = convert(TurnEvicted{.first_token = 1,
                                                     .end_token = 2,
                                                     .first_turn = 3,

@@ -1,12 +1,13 @@
-/* Tokenizers and chat templates: the C interface of the Rust library in this folder.
+/* Tokenizers, chat templates and JSON Schema constraints: the C interface of the Rust library in this folder.
  *
  * Rules for every function:
- * - Memory. A PerennialSlice is borrowed for the length of the call. PerennialBytes, PerennialTokens and the two
+ * - Memory. A PerennialSlice is borrowed for the length of the call. PerennialBytes, PerennialTokens and the
  * handles are given to the caller, who gives each back exactly once with its _free function. Outputs are overwritten,
  * not freed: pass empty ones. A null output pointer means "not wanted".
  * - Errors. Functions that can fail return false or a null handle and then write a message (UTF-8, one line, for
  * people) to `error` or `out`. A panic inside becomes such a message; none leaves the library.
- * - Threads. Handles are immutable: any number of threads may use one at once. Freeing one must be the last use.
+ * - Threads. Handles are immutable, but for PerennialConstraint: any number of threads may use one at once. A
+ * constraint's functions are for one thread at a time. Freeing a handle must be its last use.
  */
 
 #ifndef PERENNIAL_MODEL_TEXT_RUST_PERENNIAL_TEXT_H_
@@ -58,6 +59,15 @@ typedef struct PerennialGgufVocabulary {
 
 typedef struct PerennialTokenizer PerennialTokenizer;
 typedef struct PerennialTemplate PerennialTemplate;
+typedef struct PerennialConstraint PerennialConstraint;
+
+/* Which tokens may come next: bit t % 32 of words[t / 32] is token t's. Borrowed until the constraint moves on or is
+ * freed. All zero: the text is complete and nothing can follow. */
+typedef struct PerennialAllowed {
+  const uint32_t* words; /* [num_words] */
+  size_t num_words;
+  bool complete; /* the text may end here */
+} PerennialAllowed;
 
 void perennial_bytes_free(PerennialBytes bytes);
 void perennial_tokens_free(PerennialTokens tokens);
@@ -102,6 +112,18 @@ void perennial_template_free(PerennialTemplate* chat_template); /* null is allow
  */
 bool perennial_template_render(const PerennialTemplate* chat_template, PerennialSlice context_json, uint64_t fuel,
                                PerennialBytes* out);
+
+/* The state of a text that is to satisfy a JSON Schema, at its beginning. Takes milliseconds, the first time for a
+ * tokenizer about as long as making that. Null: the schema is not one, cannot be satisfied, is too complex, or says what
+ * is not understood; see `error`. May outlive the tokenizer. */
+PerennialConstraint* perennial_constraint_new(const PerennialTokenizer* tokenizer, PerennialSlice json_schema,
+                                              PerennialBytes* error);
+void perennial_constraint_free(PerennialConstraint* constraint); /* null is allowed */
+
+PerennialAllowed perennial_constraint_allowed(const PerennialConstraint* constraint);
+
+/* The text goes on with `token`, which is allowed. False: too complex to go on, see `error`; then only free it. */
+bool perennial_constraint_accept(PerennialConstraint* constraint, int32_t token, PerennialBytes* error);
 
 #ifdef __cplusplus
 } /* extern "C" */

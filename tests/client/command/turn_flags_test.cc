@@ -1,5 +1,8 @@
 #include "client/command/turn_flags.h"
 
+#include <fstream>
+#include <string>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -41,7 +44,40 @@ TEST(TurnFlagsTest, EveryFlagReachesItsField) {
   EXPECT_EQ(request->sampling().seed(), 18446744073709551615U);
 }
 
-TEST(TurnFlagsTest, RefusesWhatCannotBeSent) { EXPECT_FALSE(Request({"--stop=\xff"}).ok()); }
+TEST(TurnFlagsTest, EverySamplingFlagReachesItsField) {
+  const auto request =
+      Request({"--typical_p=0.5", "--presence_penalty=0.25", "--frequency_penalty=-0.25", "--dry_multiplier=0.75",
+               "--dry_base=2", "--dry_allowed_length=3", "--logit_bias=7=-2.5", "--logit_bias=8=100", "--stop_token=5",
+               "--stop_token=6", "--min_tokens=9", "--json_schema={\"type\":\"null\"}"});
+  ASSERT_TRUE(request.ok()) << request.status();
+  EXPECT_EQ(request->sampling().typical_p(), 0.5F);
+  EXPECT_EQ(request->sampling().presence_penalty(), 0.25F);
+  EXPECT_EQ(request->sampling().frequency_penalty(), -0.25F);
+  EXPECT_EQ(request->sampling().dry().multiplier(), 0.75F);
+  EXPECT_EQ(request->sampling().dry().base(), 2.0F);
+  EXPECT_EQ(request->sampling().dry().allowed_length(), 3);
+  EXPECT_EQ(request->sampling().logit_bias().at(7), -2.5F);
+  EXPECT_EQ(request->sampling().logit_bias().at(8), 100.0F);
+  EXPECT_THAT(request->sampling().stop_tokens(), ::testing::ElementsAre(5, 6));
+  EXPECT_EQ(request->sampling().min_tokens(), 9);
+  EXPECT_EQ(request->sampling().json_schema(), "{\"type\":\"null\"}");
+}
+
+TEST(TurnFlagsTest, ASchemaCanStandInAFile) {
+  const std::string path = ::testing::TempDir() + "/turn_flags_schema.json";
+  std::ofstream(path) << "{}";
+  EXPECT_EQ(Request({"--json_schema=@" + path})->sampling().json_schema(), "{}");
+  EXPECT_THAT(std::string(Request({"--json_schema=@" + path + ".missing"}).status().message()),
+              HasSubstr("cannot read"));
+}
+
+TEST(TurnFlagsTest, RefusesWhatCannotBeSent) {
+  EXPECT_FALSE(Request({"--stop=\xff"}).ok());
+  EXPECT_FALSE(Request({"--json_schema=\xff"}).ok());
+  EXPECT_FALSE(Request({"--logit_bias=7"}).ok());
+  EXPECT_FALSE(Request({"--logit_bias=x=1"}).ok());
+  EXPECT_FALSE(Request({"--stop_token=x"}).ok());
+}
 
 TEST(TurnFlagsTest, BadTextIsNamedWithItsByte) {
   EXPECT_EQ(CheckUtf8("the text", "ab\xff").message(), "the text is not UTF-8: byte 2 is 0xff");

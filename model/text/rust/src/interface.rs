@@ -61,7 +61,7 @@ unsafe fn values<'a, T>(data: *const T, size: usize) -> &'a [T] {
 impl PerennialSlice {
     /// # Safety
     /// The memory must stay valid and unchanged while the result is used.
-    unsafe fn bytes<'a>(self) -> &'a [u8] {
+    pub(crate) unsafe fn bytes<'a>(self) -> &'a [u8] {
         // SAFETY: the caller's promise.
         unsafe { values(self.data, self.size) }
     }
@@ -92,7 +92,7 @@ impl PerennialTokens {
 }
 
 /// Runs `work`; a panic in it becomes a failure. One line, so that it can stand in a log or a status.
-fn guarded<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, String> {
+pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, String> {
     static SILENCE: Once = Once::new();
     // Panics are reported as failures, not on standard error.
     SILENCE.call_once(|| std::panic::set_hook(Box::new(|_| {})));
@@ -110,7 +110,7 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, String> {
 
 /// # Safety
 /// `out` must be writable or null; what it held is overwritten, not freed.
-unsafe fn put<T>(out: *mut T, value: T) {
+pub(crate) unsafe fn put<T>(out: *mut T, value: T) {
     if !out.is_null() {
         // SAFETY: the caller's promise.
         unsafe { out.write(value) }
@@ -121,7 +121,7 @@ unsafe fn put<T>(out: *mut T, value: T) {
 ///
 /// # Safety
 /// As `put`.
-unsafe fn make<T>(error: *mut PerennialBytes, work: impl FnOnce() -> Result<T, Failure>) -> *mut T {
+pub(crate) unsafe fn make<T>(error: *mut PerennialBytes, work: impl FnOnce() -> Result<T, Failure>) -> *mut T {
     match guarded(work) {
         Ok(value) => Box::into_raw(Box::new(value)),
         Err(failure) => {
@@ -134,7 +134,7 @@ unsafe fn make<T>(error: *mut PerennialBytes, work: impl FnOnce() -> Result<T, F
 
 /// # Safety
 /// `handle` must come from `make` and be given back once, or be null.
-unsafe fn release<T>(handle: *mut T) {
+pub(crate) unsafe fn release<T>(handle: *mut T) {
     if !handle.is_null() {
         // SAFETY: the caller's promise. What a failing destructor leaves behind is leaked.
         let _ = guarded(|| {

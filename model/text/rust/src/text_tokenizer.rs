@@ -2,6 +2,7 @@
 //! chat template, in which control literals are control tokens.
 
 use crate::byte_alphabet;
+use crate::constraint::Vocabulary;
 use crate::control::{self, Control};
 use crate::gguf;
 use crate::pipeline::{CheckedPreTokenizer, Merging, Pipeline, SharedModel, StrippingNormalizer, SENTINEL};
@@ -9,7 +10,7 @@ use crate::sentence_piece::{byte_piece, SPACE_MARK};
 use crate::Failure;
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokenizers::models::ModelWrapper;
 use tokenizers::{AddedToken, Tokenizer, TokenizerImpl};
 
@@ -24,6 +25,8 @@ pub struct TextTokenizer {
     byte_level: bool,
     unreachable: HashMap<u32, Vec<u8>>,
     size: usize,
+    /// Made when the first constraint is asked for.
+    vocabulary: OnceLock<Result<Vocabulary, String>>,
 }
 
 impl TextTokenizer {
@@ -85,12 +88,18 @@ impl TextTokenizer {
         rendered.add_tokens(again(false))?;
         let forbidden = controls.iter().filter(|c| c.hard && Some(c.id) != unknown).map(|c| c.id).collect();
         let size = rendered.get_vocab(true).into_values().max().map_or(0, |id| id as usize + 1);
-        Ok(Self { plain, rendered, controls, forbidden, byte_level, unreachable, size })
+        Ok(Self { plain, rendered, controls, forbidden, byte_level, unreachable, size, vocabulary: OnceLock::new() })
     }
 
     /// Highest token id + 1.
     pub fn size(&self) -> usize {
         self.size
+    }
+
+    /// The vocabulary as grammars use it. The first call makes it, which takes as long as reading the tokenizer did.
+    pub fn vocabulary(&self) -> Result<&Vocabulary, Failure> {
+        let made = self.vocabulary.get_or_init(|| Vocabulary::new(self).map_err(|failure| failure.to_string()));
+        made.as_ref().map_err(|failure| failure.as_str().into())
     }
 
     /// Tokens of text that a person typed: none of them is a control token.
