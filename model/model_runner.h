@@ -114,7 +114,8 @@ class ModelRunner {
   // An independent copy: same stream, same notes, own slots. RESOURCE_EXHAUSTED when the memory is taken.
   virtual absl::StatusOr<std::unique_ptr<KvCache>> Clone(const KvCache& cache) = 0;
 
-  // Bytes of `num_slots` slots in Export's layout. The layout is private to the runner, model and dtype.
+  // Bytes of `num_slots` slots in Export's layout, which is private to the runner, model and dtype. Those of all slots
+  // are at most CacheBytes(cache.shape()), those of a part at most those of the whole.
   virtual int64_t ExportBytes(const KvCache& cache, int32_t num_slots) const = 0;
 
   // Copies slots [first_slot, first_slot + num_slots) out: parking and snapshots, in slices between steps.

@@ -163,6 +163,8 @@ absl::StatusOr<TurnSpec> RenderChat(const PromptRenderer& renderer, const Reques
     if (!constraint.ok()) return InField("sampling.json_schema", constraint.status());
     chat.turn.constraint = *std::move(constraint);
   }
+  // Text reaches the engine only where it is asked to keep it.
+  if (rules.options.engine.transcript_turns > 0) chat.turn.messages = {{Role::kUser, std::move(chat.message)}};
   if (chat.session.has_value()) {
     if (absl::Status status = RenderOpening(renderer, rules, *chat.session); !status.ok()) return status;
     chat.turn.ephemeral = std::move(chat.session->spec);
@@ -191,6 +193,7 @@ absl::StatusOr<TurnSpec> RenderAppend(const PromptRenderer& renderer, const Requ
   if (!message.ok()) return InField("messages", message.status());
   if (absl::Status status = CheckPromptTokens("messages", *message, rules); !status.ok()) return status;
   append.turn.message = *std::move(message);
+  if (rules.options.engine.transcript_turns > 0) append.turn.messages = std::move(append.messages);
   return std::move(append.turn);
 }
 

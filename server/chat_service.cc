@@ -126,6 +126,40 @@ grpc::ServerUnaryReactor* ChatService::DeleteSession(grpc::CallbackServerContext
   return reactor;
 }
 
+grpc::ServerUnaryReactor* ChatService::ForkSession(grpc::CallbackServerContext* context,
+                                                   const v1::ForkSessionRequest* request,
+                                                   v1::ForkSessionResponse* response) {
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  absl::StatusOr<ForkSpec> spec = CheckFork(*request, parts_.rules);
+  if (!spec.ok()) return Refuse(reactor, spec.status());
+  parts_.engine->ForkSession(*std::move(spec), AnswerWithSession(reactor, response));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* ChatService::RewindSession(grpc::CallbackServerContext* context,
+                                                     const v1::RewindSessionRequest* request,
+                                                     v1::RewindSessionResponse* response) {
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  absl::StatusOr<RewindSpec> spec = CheckRewind(*request);
+  if (!spec.ok()) return Refuse(reactor, spec.status());
+  parts_.engine->RewindSession(*std::move(spec), AnswerWithSession(reactor, response));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* ChatService::GetTranscript(grpc::CallbackServerContext* context,
+                                                     const v1::GetTranscriptRequest* request,
+                                                     v1::GetTranscriptResponse* response) {
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  parts_.engine->GetTranscript(request->session_id(),
+                               [reactor, response](absl::StatusOr<std::vector<TranscriptTurn>> turns) {
+                                 if (turns.ok()) {
+                                   for (const TranscriptTurn& turn : *turns) *response->add_turns() = ToProto(turn);
+                                 }
+                                 reactor->Finish(ToGrpcStatus(turns.status()));
+                               });
+  return reactor;
+}
+
 grpc::ServerWriteReactor<v1::ChatResponse>* ChatService::Chat(grpc::CallbackServerContext* context,
                                                               const v1::ChatRequest* request) {
   return ChatReactor::Start(&parts_, context, *request);

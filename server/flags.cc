@@ -22,6 +22,9 @@
 #define PERENNIAL_ENGINE_FLAG(type, name, help) ABSL_FLAG(type, name, perennial::EngineOptions().name, help)
 #define PERENNIAL_SAMPLING_FLAG(type, name, help) ABSL_FLAG(type, name, perennial::SamplingParams().name, help)
 
+// The value of a flag of bytes that was not set, where 0 means none.
+constexpr int64_t kFromTheHost = -1;
+
 PERENNIAL_FLAG(std::string, model, "GGUF file or Hugging Face directory to serve; required");
 PERENNIAL_FLAG(std::string, chat_template,
                "chat template: a built-in name (chatml, llama2, llama3, mistral, zephyr, plain) or a Jinja file; "
@@ -55,13 +58,21 @@ PERENNIAL_ENGINE_FLAG(int32_t, evict_notice_tokens,
 PERENNIAL_FLAG(absl::Duration, idle_timeout, "a session is deleted after this long without a turn, unless it asks");
 ABSL_FLAG(perennial::ByteSize, cache_memory, perennial::ByteSize{0},
           "memory of all caches together, e.g. 2GiB, allocated once; 0: a quarter of the memory limit, with CUDA of "
-          "the GPU's "
-          "free memory");
+          "the GPU's free memory");
+ABSL_FLAG(
+    perennial::ByteSize, parked_memory, perennial::ByteSize{kFromTheHost},
+    "host memory for the caches of idle sessions while others need the cache memory, taken as it is used; 0: none "
+    "is parked");
+ABSL_FLAG(perennial::ByteSize, copy_bytes_per_step, perennial::ByteSize{perennial::EngineOptions().copy_bytes_per_step},
+          "of caches that are parked, brought back or forked, between two steps");
 PERENNIAL_ENGINE_FLAG(int32_t, max_sessions, "sessions alive at once, whatever the cache memory would allow");
 PERENNIAL_ENGINE_FLAG(int32_t, max_opening_tokens, "history of a session, in tokens");
 PERENNIAL_ENGINE_FLAG(absl::Duration, max_idle_timeout, "idle_timeout that a session may ask for");
 PERENNIAL_ENGINE_FLAG(int32_t, max_labels, "labels of a session");
 PERENNIAL_ENGINE_FLAG(int32_t, max_label_bytes, "bytes of a label's key, and of its value");
+PERENNIAL_ENGINE_FLAG(int32_t, transcript_turns,
+                      "newest turns of a session whose text is kept for GetTranscript, in memory; 0: none");
+PERENNIAL_ENGINE_FLAG(int32_t, transcript_bytes, "text kept for it, per session");
 PERENNIAL_ENGINE_FLAG(int32_t, max_page_size, "sessions in one page of a listing");
 
 PERENNIAL_SAMPLING_FLAG(float, temperature, "0 … 10; 0 always takes the most likely token");
@@ -126,9 +137,10 @@ const std::vector<FlagGroup>& FlagGroups() {
       {"Model", {"model", "chat_template", "device", "dtype", "threads", "allow_untrained_length", "template_fuel"}},
       {"Address", {"listen", "insecure", "port_file"}},
       {"Sessions",
-       {"cache_tokens", "sink_tokens", "pinned_head", "eviction", "max_pinned_tokens", "min_window_tokens",
-        "max_note_tokens", "evict_notice_tokens", "cache_memory", "idle_timeout", "max_sessions", "max_opening_tokens",
-        "max_idle_timeout", "max_labels", "max_label_bytes", "max_page_size"}},
+       {"cache_tokens",        "sink_tokens",     "pinned_head",         "eviction",           "max_pinned_tokens",
+        "min_window_tokens",   "max_note_tokens", "evict_notice_tokens", "cache_memory",       "parked_memory",
+        "copy_bytes_per_step", "idle_timeout",    "max_sessions",        "max_opening_tokens", "max_idle_timeout",
+        "max_labels",          "max_label_bytes", "transcript_turns",    "transcript_bytes",   "max_page_size"}},
       {"Replies, where neither the request nor the model's generation_config.json says otherwise",
        {"temperature", "top_k", "top_p", "min_p", "typical_p", "repetition_penalty", "presence_penalty",
         "frequency_penalty", "repetition_window", "max_tokens"}},
@@ -232,6 +244,9 @@ ServerOptions OptionsFromFlags(const HostLimits& host) {
   options.log_level = absl::GetFlag(FLAGS_log_level);
 
   EngineOptions& engine = options.engine;
+  engine.parked_memory = absl::GetFlag(FLAGS_parked_memory).bytes;
+  if (engine.parked_memory == kFromTheHost) engine.parked_memory = DefaultParkedMemoryBytes(host);
+  engine.copy_bytes_per_step = absl::GetFlag(FLAGS_copy_bytes_per_step).bytes;
   engine.max_sessions = absl::GetFlag(FLAGS_max_sessions);
   engine.max_waiting_turns = absl::GetFlag(FLAGS_max_waiting_turns);
   engine.max_turns_per_session = absl::GetFlag(FLAGS_max_turns_per_session);
@@ -249,6 +264,8 @@ ServerOptions OptionsFromFlags(const HostLimits& host) {
   engine.max_logit_biases = absl::GetFlag(FLAGS_max_logit_biases);
   engine.max_top_logprobs = absl::GetFlag(FLAGS_max_top_logprobs);
   engine.max_page_size = absl::GetFlag(FLAGS_max_page_size);
+  engine.transcript_turns = absl::GetFlag(FLAGS_transcript_turns);
+  engine.transcript_bytes = absl::GetFlag(FLAGS_transcript_bytes);
   engine.max_labels = absl::GetFlag(FLAGS_max_labels);
   engine.max_label_bytes = absl::GetFlag(FLAGS_max_label_bytes);
   engine.max_idle_timeout = absl::GetFlag(FLAGS_max_idle_timeout);
@@ -290,6 +307,10 @@ std::string HelpText(const HostLimits& host) {
       if (name == "cache_memory") {
         default_value =
             absl::StrCat(AbslUnparseFlag({DefaultCacheMemoryBytes(host)}), ", from the ", host.memory_source);
+      }
+      if (name == "parked_memory") {
+        default_value =
+            absl::StrCat(AbslUnparseFlag({DefaultParkedMemoryBytes(host)}), ", from the ", host.memory_source);
       }
       absl::StrAppend(&text, "  --", name, default_value.empty() ? "" : absl::StrCat("  (", default_value, ")"),
                       "\n      ", flag->Help(), "\n");

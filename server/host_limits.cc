@@ -161,4 +161,10 @@ int64_t DefaultCacheMemoryBytes(const HostLimits& limits) {
   return std::clamp(quarter, 64 * kMebibyte, 8192 * kMebibyte);
 }
 
+int64_t DefaultParkedMemoryBytes(const HostLimits& limits) {
+  if (limits.memory_bytes <= 0) return 256 * kMebibyte;
+  const int64_t eighth = limits.memory_bytes / 8 / kMebibyte * kMebibyte;
+  return std::clamp(eighth, 32 * kMebibyte, 8192 * kMebibyte);
+}
+
 }  // namespace perennial

@@ -30,6 +30,10 @@ int32_t AffinityCpus();
 // The weights, activations and the system need the rest.
 int64_t DefaultCacheMemoryBytes(const HostLimits& limits);
 
+// The default of --parked_memory: an eighth of the memory, in whole MiB, from 32 MiB to 8 GiB; 256 MiB if it is
+// unknown. It is taken only as sessions are parked.
+int64_t DefaultParkedMemoryBytes(const HostLimits& limits);
+
 }  // namespace perennial
 
 #endif  // PERENNIAL_SERVER_HOST_LIMITS_H_

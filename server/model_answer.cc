@@ -62,6 +62,10 @@ v1::Limits MakeLimits(const RequestRules& rules) {
   limits.set_replay_bytes(engine.replay_bytes);
   limits.set_max_readers_per_turn(engine.max_readers_per_turn);
   limits.set_kept_replay_bytes(engine.kept_replay_bytes);
+  limits.set_parked_memory_bytes(engine.parked_memory);
+  limits.set_copy_bytes_per_step(engine.copy_bytes_per_step);
+  limits.set_transcript_turns(engine.transcript_turns);
+  limits.set_transcript_bytes(engine.transcript_bytes);
   return limits;
 }
 

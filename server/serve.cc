@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "server/byte_size.h"
+#include "server/engine/cache_reservations.h"
 #include "server/engine/clock.h"
 #include "server/flags.h"
 #include "server/request_rules.h"
@@ -39,6 +40,13 @@ void LogMemorySum(const ServerOptions& options, const LoadedModel& model) {
   spdlog::info("cache memory {} / ({} a token x {} tokens = {} a session) = {} sessions of default size",
                FormatBytes(limits.cache_memory_bytes), FormatBytes(limits.cache_bytes_per_token), options.cache_tokens,
                FormatBytes(session_bytes), limits.cache_memory_bytes / session_bytes);
+  CacheReservations reservations(model.engine_model.runner->FreeCacheBytes(), options.engine.parked_memory);
+  int64_t sessions = 0;
+  for (; sessions < options.engine.max_sessions && reservations.Fits(session_bytes); ++sessions) {
+    reservations.Add(session_bytes);
+  }
+  spdlog::info("parked memory {}: {} sessions of default size in all (max_sessions {})",
+               FormatBytes(options.engine.parked_memory), sessions, options.engine.max_sessions);
 }
 
 // What the flags ask of the engine and of the model's cache, checked against what the runner has.

@@ -7,6 +7,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "server/request_identity.h"
 #include "server/to_proto.h"
 
 namespace perennial {
@@ -250,6 +251,33 @@ absl::StatusOr<SessionUpdate> CheckUpdate(const v1::UpdateSessionRequest& reques
     update.labels = *std::move(labels);
   }
   return update;
+}
+
+absl::StatusOr<ForkSpec> CheckFork(const v1::ForkSessionRequest& request, const RequestRules& rules) {
+  ForkSpec spec;
+  absl::StatusOr<RequestTag> tag = TagOf(request.request_id(), request);
+  if (!tag.ok()) return tag.status();
+  spec.request = *std::move(tag);
+  spec.session_id = request.session_id();
+  if (request.has_labels()) {
+    absl::StatusOr<Labels> labels = CheckLabels("labels", request.labels().labels(), rules);
+    if (!labels.ok()) return labels.status();
+    spec.labels = *std::move(labels);
+  }
+  return spec;
+}
+
+absl::StatusOr<RewindSpec> CheckRewind(const v1::RewindSessionRequest& request) {
+  // The session knows its last turn; the engine compares.
+  if (request.to_turn() < 0) return FieldError("to_turn", absl::StrCat(request.to_turn(), " must be at least 0"));
+  RewindSpec spec;
+  absl::StatusOr<RequestTag> tag = TagOf(request.request_id(), request);
+  if (!tag.ok()) return tag.status();
+  spec.request = *std::move(tag);
+  spec.session_id = request.session_id();
+  spec.to_turn = request.to_turn();
+  if (request.has_expected_turn()) spec.expected_turn = request.expected_turn();
+  return spec;
 }
 
 absl::StatusOr<ListSpec> CheckList(const v1::ListSessionsRequest& request, const RequestRules& rules) {

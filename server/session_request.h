@@ -36,6 +36,10 @@ absl::Status RenderOpening(const PromptRenderer& renderer, const RequestRules& r
 
 absl::StatusOr<SessionUpdate> CheckUpdate(const v1::UpdateSessionRequest& request, const RequestRules& rules);
 
+absl::StatusOr<ForkSpec> CheckFork(const v1::ForkSessionRequest& request, const RequestRules& rules);
+
+absl::StatusOr<RewindSpec> CheckRewind(const v1::RewindSessionRequest& request);
+
 absl::StatusOr<ListSpec> CheckList(const v1::ListSessionsRequest& request, const RequestRules& rules);
 
 // `field`: of the repeated field, for errors such as "messages[2].role: …".

@@ -38,6 +38,18 @@ void SetEvent(const TurnState& state, v1::TurnEvent& message) {
   event->set_generated_tokens(state.generated_tokens);
 }
 
+v1::Role ToRole(Role role) {
+  switch (role) {
+    case Role::kSystem:
+      return v1::ROLE_SYSTEM;
+    case Role::kUser:
+      return v1::ROLE_USER;
+    case Role::kAssistant:
+      return v1::ROLE_ASSISTANT;
+  }
+  return v1::ROLE_UNSPECIFIED;
+}
+
 void SetEvent(const TurnQueued& queued, v1::TurnEvent& message) {
   message.mutable_queued()->set_position(queued.position);
 }
@@ -205,9 +217,23 @@ v1::Session ToProto(const SessionSummary& session) {
   message.set_turns(session.turns);
   message.set_last_turn(session.last_turn);
   message.set_cache_bytes(session.cache_bytes);
+  message.set_parked(session.parked);
   *message.mutable_memory() = ToProto(session.memory);
   *message.mutable_notes() = ToProto(session.notes);
   message.set_eviction(ToProto(session.eviction));
+  return message;
+}
+
+v1::TranscriptTurn ToProto(const TranscriptTurn& turn) {
+  v1::TranscriptTurn message;
+  message.set_turn(turn.turn);
+  for (const Message& said : turn.messages) {
+    v1::Message* one = message.add_messages();
+    one->set_role(ToRole(said.role));
+    one->set_text(said.text);
+  }
+  message.set_truncated(turn.truncated);
+  message.set_forgotten(turn.forgotten);
   return message;
 }
 
@@ -221,6 +247,14 @@ v1::Stats ToProto(const EngineStats& stats) {
   message.set_sessions_expired(stats.sessions_expired);
   message.set_sessions_deleted(stats.sessions_deleted);
   message.set_sessions_failed(stats.sessions_failed);
+  message.set_parked_sessions(stats.parked_sessions);
+  message.set_parked_bytes(stats.parked_bytes);
+  message.set_parked_memory_bytes(stats.parked_memory_bytes);
+  message.set_sessions_parked(stats.sessions_parked);
+  message.set_sessions_resumed(stats.sessions_resumed);
+  message.set_sessions_forked(stats.sessions_forked);
+  message.set_sessions_rewound(stats.sessions_rewound);
+  message.set_copied_bytes(stats.copied_bytes);
   message.set_waiting_turns(stats.waiting_turns);
   message.set_max_waiting_turns(stats.max_waiting_turns);
   message.set_running_turns(stats.running_turns);

@@ -13,6 +13,7 @@
 #include "perennial/v1/turn.pb.h"
 #include "server/engine/engine_stats.h"
 #include "server/engine/session.h"
+#include "server/engine/transcript.h"
 #include "server/engine/turn.h"
 
 namespace perennial {
@@ -28,6 +29,7 @@ v1::Usage ToProto(const TurnUsage& usage);
 v1::Notes ToProto(const SessionNotes& notes);
 v1::SessionMemory ToProto(const SessionMemory& memory);
 v1::Session ToProto(const SessionSummary& session);
+v1::TranscriptTurn ToProto(const TranscriptTurn& turn);
 v1::Stats ToProto(const EngineStats& stats);
 
 // All fields but the seed, which has no default.

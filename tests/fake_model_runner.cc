@@ -205,6 +205,9 @@ absl::Status FakeModelRunner::Export(const KvCache& cache, int32_t first_slot, i
   absl::StatusOr<const Cache*> own = OwnCache(&cache);
   if (!own.ok()) return own.status();
   if (absl::Status status = ValidateSlots(cache, first_slot, num_slots, bytes.size()); !status.ok()) return status;
+  if (options_.before_export) {
+    if (absl::Status status = options_.before_export(); !status.ok()) return status;
+  }
   const absl::Span<const std::byte> rows = (*own)->Bytes(first_slot, num_slots);
   std::copy(rows.begin(), rows.end(), bytes.begin());
   return absl::OkStatus();
@@ -217,6 +220,9 @@ absl::Status FakeModelRunner::Import(KvCache& cache, int32_t first_slot, int32_t
   if (num_tokens < 0 || num_notes < 0 || num_notes > cache.shape().note_tokens) {
     return absl::InvalidArgumentError(absl::StrCat("num_tokens is ", num_tokens, " (at least 0), num_notes ", num_notes,
                                                    " (0 to ", cache.shape().note_tokens, ")"));
+  }
+  if (options_.before_import) {
+    if (absl::Status status = options_.before_import(); !status.ok()) return status;
   }
   auto& own = static_cast<Cache&>(cache);
   std::copy(bytes.begin(), bytes.end(), own.Bytes(first_slot, num_slots).begin());

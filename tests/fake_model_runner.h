@@ -13,6 +13,7 @@
 //   * make replies readable or echo what is seen: FakeOptions::script;
 //   * let steps fail or give NaN logits: FailStep, PoisonStep;
 //   * hold a step until the test lets it go, for races without sleeps: BlockSteps, AwaitBlockedStep, AllowSteps;
+//   * let copies fail: FakeOptions::before_export, before_import;
 //   * count: counters(); look at every batch: FakeOptions::before_step.
 //
 // Threads: the ModelRunner calls belong to one thread (the engine's), as the seam says; the controls (gate, failures,
@@ -50,6 +51,9 @@ struct FakeOptions {
   FakeScript script;                              // empty: hash logits only
   // Called on the engine thread at the start of every Step that passed validation, before the gate.
   std::function<void(absl::Span<const StepInput>)> before_step;
+  // Called on the engine thread at the start of every Export and Import that is valid; what is not OK is returned.
+  std::function<absl::Status()> before_export = {};
+  std::function<absl::Status()> before_import = {};
 };
 
 // Sums since the runner was made.

@@ -30,6 +30,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "model/text/message.h"
 #include "model/text/tokenizer.h"
 #include "model/text/user_turn.h"
 #include "model/token.h"
@@ -41,13 +42,6 @@ class FirstTurnSplit;  // a first turn's pieces, where it is not like the others
 class TurnFormat;      // the template's pieces as text
 struct TemplateMessage;
 }  // namespace text_internal
-
-enum class Role { kSystem, kUser, kAssistant };
-
-struct Message {
-  Role role = Role::kUser;
-  std::string text;  // UTF-8
-};
 
 struct ChatTemplateOptions {
   std::string source;    // Jinja

@@ -25,7 +25,7 @@ ActiveTurn::ActiveTurn(SubmittedTurn submitted, LiveSession* session, const Engi
       last_service_(service),
       sampler_(submitted_.spec, model),
       text_(submitted_.spec.stop_strings, model->trim_leading_space) {
-  PERENNIAL_CHECK(!session->leased);
+  PERENNIAL_CHECK(session->admissible());
   TurnSpec& spec = submitted_.spec;
   // From here on the prompt is in to_feed_ only: a long one is not kept twice.
   const UserTurn message = std::move(spec.message);
@@ -102,6 +102,9 @@ void ActiveTurn::Commit() {
   committed_ = true;
   usage_.readable_prompt_tokens = ReadablePromptTokens();
   session_->unfed = std::vector<TokenId>();  // a long opening's memory goes too
+  std::vector<Message> said = std::move(submitted_.spec.messages);
+  if (spec().reply) said.push_back({Role::kAssistant, ""});
+  session_->transcript.BeginTurn(turn_, std::move(said));
 }
 
 std::optional<ActiveTurn::End> ActiveTurn::AcceptPrompt(absl::Time now) {
@@ -233,6 +236,7 @@ void ActiveTurn::ReportEviction(EvictionReason reason, absl::Time now) {
 
 void ActiveTurn::SendText(std::string text, absl::Time now) {
   if (text.empty() && untold_logprobs_.empty()) return;
+  session_->transcript.AddReply(text);
   TurnDelta delta;
   delta.tokens = text.empty() ? 0 : std::exchange(untold_tokens_, 0);
   delta.text = std::move(text);

@@ -49,7 +49,7 @@ class ActiveTurn {
   };
 
   // Admits: takes the lease and sends TurnStarted. `service`: number of the last service of any turn (scheduler.h).
-  // `model` and `options` must outlive the turn. REQUIRES: !session->leased.
+  // `model` and `options` must outlive the turn. REQUIRES: session->admissible().
   ActiveTurn(SubmittedTurn submitted, LiveSession* session, const EngineModel* model, const EngineOptions* options,
              int64_t service, absl::Time now);
 

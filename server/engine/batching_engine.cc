@@ -54,6 +54,20 @@ void BatchingEngine::PinTurn(std::string id, int64_t turn, Done<SessionNotes> do
   Put(PinTurnCall{std::move(id), turn, std::move(done)});
 }
 
+void BatchingEngine::ForkSession(ForkSpec spec, Done<SessionSummary> done) {
+  absl::Status check = CheckForkSpec(spec, options_);
+  Put(ForkSessionCall{std::move(spec), std::move(check), std::move(done)});
+}
+
+void BatchingEngine::RewindSession(RewindSpec spec, Done<SessionSummary> done) {
+  absl::Status check = CheckRewindSpec(spec);
+  Put(RewindSessionCall{std::move(spec), std::move(check), std::move(done)});
+}
+
+void BatchingEngine::GetTranscript(std::string id, Done<std::vector<TranscriptTurn>> done) {
+  Put(GetTranscriptCall{std::move(id), std::move(done)});
+}
+
 std::shared_ptr<TurnTicket> BatchingEngine::Submit(TurnSpec spec, TurnSink* sink) {
   absl::Status check = CheckTurnSpec(spec, options_, runner_limits_);
   SubmittedTurn turn(std::move(spec), sink, std::move(check), &options_, clock_->Now());
@@ -117,6 +131,7 @@ bool BatchingEngine::RunOnce() {
   bool worked = TakeInbox();
   worked |= loop_.Reap();
   worked |= loop_.Admit();
+  worked |= loop_.Move();
   worked |= loop_.Step();
   worked |= loop_.Apply();
   PublishStats();

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
@@ -35,6 +36,9 @@ class BatchingEngine final : public Engine {
   void DeleteSession(std::string id, Done<SessionSummary> done) override;
   void SetNotes(std::string id, NotesSpec notes, Done<SessionNotes> done) override;
   void PinTurn(std::string id, int64_t turn, Done<SessionNotes> done) override;
+  void ForkSession(ForkSpec spec, Done<SessionSummary> done) override;
+  void RewindSession(RewindSpec spec, Done<SessionSummary> done) override;
+  void GetTranscript(std::string id, Done<std::vector<TranscriptTurn>> done) override;
   std::shared_ptr<TurnTicket> Submit(TurnSpec spec, TurnSink* sink) override;
   std::shared_ptr<TurnTicket> Attach(AttachSpec spec, TurnSink* sink) override;
   void CancelTurn(TurnAddress turn, Done<int32_t> done) override;

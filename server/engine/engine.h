@@ -26,7 +26,9 @@
 #include "server/engine/clock.h"
 #include "server/engine/engine_stats.h"
 #include "server/engine/error.h"
+#include "server/engine/parked_store.h"
 #include "server/engine/session.h"
+#include "server/engine/transcript.h"
 #include "server/engine/turn.h"
 
 namespace perennial {
@@ -51,8 +53,12 @@ struct EngineOptions {
   int32_t max_logit_biases = 1024;
   int32_t max_top_logprobs = 20;
   int32_t max_page_size = 1000;
-  int32_t max_labels = 32;        // per session
-  int32_t max_label_bytes = 256;  // of a key, and of a value
+  int32_t max_labels = 32;                // per session
+  int32_t max_label_bytes = 256;          // of a key, and of a value
+  int64_t parked_memory = 0;              // bytes for parked caches; 0: none is parked
+  int64_t copy_bytes_per_step = 4 << 20;  // of caches that are moved, between two steps
+  int32_t transcript_turns = 0;           // newest turns of a session whose text is kept; 0: none
+  int32_t transcript_bytes = 65536;       // of text, per session
   absl::Duration max_idle_timeout = absl::Hours(24 * 30);
   absl::Duration heartbeat_interval = absl::Seconds(15);  // of silence towards a client
   absl::Duration slow_reader_timeout = absl::Seconds(60);
@@ -76,6 +82,8 @@ struct EngineModel {
   std::vector<TokenId> end_tokens;  // sampling one ends the reply
   std::vector<TokenId> reply_end;   // fed after a reply in place of the end token: end of turn and separator
   bool trim_leading_space = false;  // of replies (see TextStream)
+  // Where the caches of idle sessions go; nullptr: to host memory, of EngineOptions::parked_memory bytes.
+  ParkedStore* parked_store = nullptr;
   // Told what the runner said when it failed, for the log: clients are only told that it did. Engine thread; may be
   // empty.
   std::function<void(const absl::Status&)> on_failure;
@@ -108,11 +116,24 @@ class Engine {
   virtual void DeleteSession(std::string id, Done<SessionSummary> done) = 0;
 
   // Replaces a session's notes, at any time: also while a turn runs, from its next step on. `done` gets them when they
-  // are in the cache, or at once where its sinks are not there yet: then before its first windowed token. INVALID_FIELD
+  // are in the cache, or at once where its sinks are not there yet (then before its first windowed token) or the cache
+  // is parked or being copied (then before its next turn's first token). INVALID_FIELD
   // with the numbers if they are more than its budget.
   virtual void SetNotes(std::string id, NotesSpec notes, Done<SessionNotes> done) = 0;
   // Adds a turn that is whole in the window to the notes. BEYOND_HORIZON if it is not, TURN_IN_PROGRESS while it runs.
   virtual void PinTurn(std::string id, int64_t turn, Done<SessionNotes> done) = 0;
+
+  // A new session with a copy of the stream and the cache: `done` gets it when the copy is made. SESSION_NOT_FOUND,
+  // also if the session is deleted before that; TURN_IN_PROGRESS while a turn runs or waits, NO_FREE_CACHE,
+  // STORE_UNAVAILABLE, SHUTTING_DOWN. Until then no turn of the session runs; those that come wait.
+  virtual void ForkSession(ForkSpec spec, Done<SessionSummary> done) = 0;
+
+  // Goes back to the end of an earlier turn. Returns the session with what is left of its window. INVALID_FIELD,
+  // SESSION_NOT_FOUND, TURN_IN_PROGRESS while a turn runs or waits, STALE_TURN, BEYOND_HORIZON.
+  virtual void RewindSession(RewindSpec spec, Done<SessionSummary> done) = 0;
+
+  // The text of the session's latest turns, oldest first. NOT_SUPPORTED where none is kept (transcript_turns is 0).
+  virtual void GetTranscript(std::string id, Done<std::vector<TranscriptTurn>> done) = 0;
 
   // Submits a turn. `sink` gets its events and exactly one OnFinish, possibly before this returns. A retry
   // (TurnSpec::request) follows the turn that was submitted before, from its first event on, and takes the place of the
@@ -147,7 +168,7 @@ class Engine {
 
   // ---- Without Start: tests and simulations drive the engine themselves, from one thread. ----
 
-  // One pass: TakeInbox, Reap, Admit, Plan and Step, Apply. Returns false if there was nothing to do until
+  // One pass: TakeInbox, Reap, Admit, Move, Plan and Step, Apply. Returns false if there was nothing to do until
   // NextWakeTime() or a call from outside.
   virtual bool RunOnce() = 0;
   // When an expiry, deadline, heartbeat or timeout is due next.

@@ -14,12 +14,22 @@ struct EngineStats {
   // Sessions and cache memory.
   int64_t sessions = 0;
   int64_t max_sessions = 0;
-  int64_t cache_bytes = 0;  // held by sessions
+  int64_t cache_bytes = 0;  // in device memory, held by sessions
   int64_t cache_memory_bytes = 0;
   int64_t sessions_created = 0;
   int64_t sessions_expired = 0;
   int64_t sessions_deleted = 0;
   int64_t sessions_failed = 0;  // dropped because the runner failed
+  int64_t sessions_forked = 0;
+  int64_t sessions_rewound = 0;
+
+  // Sessions whose cache is parked.
+  int64_t parked_sessions = 0;
+  int64_t parked_bytes = 0;  // room taken, that of moves under way too
+  int64_t parked_memory_bytes = 0;
+  int64_t sessions_parked = 0;   // how often a cache was parked, …
+  int64_t sessions_resumed = 0;  // … and brought back
+  int64_t copied_bytes = 0;      // in all moves of caches
 
   // Turns.
   int64_t waiting_turns = 0;

@@ -32,6 +32,7 @@ constexpr ReasonEntry kReasons[] = {
     {ErrorReason::kBeyondHorizon, absl::StatusCode::kOutOfRange, "BEYOND_HORIZON"},
     {ErrorReason::kBeyondReplay, absl::StatusCode::kOutOfRange, "BEYOND_REPLAY"},
     {ErrorReason::kShuttingDown, absl::StatusCode::kUnavailable, "SHUTTING_DOWN"},
+    {ErrorReason::kStoreUnavailable, absl::StatusCode::kUnavailable, "STORE_UNAVAILABLE"},
     {ErrorReason::kModelFailure, absl::StatusCode::kInternal, "MODEL_FAILURE"},
 };
 

@@ -14,19 +14,20 @@ namespace perennial {
 
 // The comment is the status code that goes with the reason.
 enum class ErrorReason {
-  kInvalidField,     // INVALID_ARGUMENT: a bad field, named, with its value and limit
-  kSessionNotFound,  // NOT_FOUND: unknown, expired or someone else's session
-  kTurnInProgress,   // FAILED_PRECONDITION: a turn is running and the caller asked not to wait
-  kNoFreeCache,      // RESOURCE_EXHAUSTED, retry: no cache memory or no session is free
-  kQueueFull,        // RESOURCE_EXHAUSTED, retry: too many turns wait
-  kStaleTurn,        // ABORTED: the session's last turn is not the one that the caller expected
-  kRequestIdReused,  // ALREADY_EXISTS: the same request id came with another request
-  kSlowReader,       // ABORTED: the client read too slowly for too long
-  kNotSupported,     // UNIMPLEMENTED: an option that this server does not have
-  kBeyondHorizon,    // OUT_OF_RANGE: what was asked for has left the window
-  kBeyondReplay,     // OUT_OF_RANGE: events that were asked for are no longer kept, or not yet there
-  kShuttingDown,     // UNAVAILABLE, retry: the server drains
-  kModelFailure,     // INTERNAL: the runner failed; the session is dropped; nothing internal in the text
+  kInvalidField,      // INVALID_ARGUMENT: a bad field, named, with its value and limit
+  kSessionNotFound,   // NOT_FOUND: unknown, expired or someone else's session
+  kTurnInProgress,    // FAILED_PRECONDITION: a turn is running and the caller asked not to wait
+  kNoFreeCache,       // RESOURCE_EXHAUSTED, retry: no cache memory or no session is free
+  kQueueFull,         // RESOURCE_EXHAUSTED, retry: too many turns wait
+  kStaleTurn,         // ABORTED: the session's last turn is not the one that the caller expected
+  kRequestIdReused,   // ALREADY_EXISTS: the same request id came with another request
+  kSlowReader,        // ABORTED: the client read too slowly for too long
+  kNotSupported,      // UNIMPLEMENTED: an option that this server does not have
+  kBeyondHorizon,     // OUT_OF_RANGE: what was asked for has left the window
+  kBeyondReplay,      // OUT_OF_RANGE: events that were asked for are no longer kept, or not yet there
+  kShuttingDown,      // UNAVAILABLE, retry: the server drains
+  kStoreUnavailable,  // UNAVAILABLE, retry: a parked cache could not be brought in, or a cache parked; nothing is lost
+  kModelFailure,      // INTERNAL: the runner failed; the session is dropped; nothing internal in the text
 };
 
 // "INVALID_FIELD" and so on: ErrorInfo.reason.

@@ -67,13 +67,30 @@ struct PinTurnCall {
   int64_t turn;
   Engine::Done<SessionNotes> done;
 };
+// Its `done` is called when the copy is made; what comes with a request id, for retries too.
+struct ForkSessionCall {
+  ForkSpec spec;
+  absl::Status check;
+  Engine::Done<SessionSummary> done;
+};
+struct RewindSessionCall {
+  RewindSpec spec;
+  absl::Status check;
+  Engine::Done<SessionSummary> done;
+};
+// Answered with what was said, where the server keeps it.
+struct GetTranscriptCall {
+  std::string id;
+  Engine::Done<std::vector<TranscriptTurn>> done;
+};
 struct DrainCall {
   absl::Time deadline;
   std::function<void()> done;
 };
 
 using InboxItem = std::variant<SubmittedTurn, CreateSessionCall, GetSessionCall, UpdateSessionCall, ListSessionsCall,
-                               DeleteSessionCall, AttachCall, CancelTurnCall, SetNotesCall, PinTurnCall, DrainCall>;
+                               DeleteSessionCall, ForkSessionCall, RewindSessionCall, GetTranscriptCall, AttachCall,
+                               CancelTurnCall, SetNotesCall, PinTurnCall, DrainCall>;
 
 // Thread-safe. Holds at most `max_turns` turns and `max_calls` other calls (drains always fit: whoever stops a server
 // must not be refused).

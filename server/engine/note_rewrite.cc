@@ -41,7 +41,7 @@ absl::StatusOr<std::vector<TokenId>> TokensOfTurn(const LiveSession& session, in
 }
 
 bool TakesNotes(const LiveSession& session) {
-  return session.window.num_tokens() >= session.window.shape().sink_tokens;
+  return session.writable() && session.window.num_tokens() >= session.window.shape().sink_tokens;
 }
 
 int64_t TokensBeforeNotes(const LiveSession& session) {
@@ -59,6 +59,7 @@ void NoteRewrites::Add(LiveSession* session, Engine::Done<SessionNotes> done) {
 
 std::vector<LiveSession*> NoteRewrites::Plan(absl::Span<LiveSession* const> running, bool others_want,
                                              int32_t max_tokens) {
+  AnswerWhereNotesMustWait();
   std::vector<LiveSession*> planned;
   if (std::exchange(rest_, false) && others_want) return planned;
   int64_t tokens = 0;
@@ -73,6 +74,15 @@ std::vector<LiveSession*> NoteRewrites::Plan(absl::Span<LiveSession* const> runn
   for (LiveSession* const session : running) plan(session);
   rest_ = !planned.empty();
   return planned;
+}
+
+void NoteRewrites::AnswerWhereNotesMustWait() {
+  while (true) {
+    const auto waiting =
+        std::find_if(waiting_.begin(), waiting_.end(), [](const Waiting& one) { return !one.session->writable(); });
+    if (waiting == waiting_.end()) return;
+    Answer(waiting->session, absl::OkStatus());
+  }
 }
 
 void NoteRewrites::Written(LiveSession* session) {

@@ -3,7 +3,8 @@
 //
 // A note book changes at once; the cache follows in a step of its own, in place of the session's share of it. Notes see
 // the sinks, so they are written when all sinks are in the cache: until then the session's prefill is cut there, and
-// whoever wrote them need not wait.
+// whoever wrote them need not wait. Nor do they where the cache is parked or being copied: its next turn begins with
+// the notes.
 
 #ifndef PERENNIAL_SERVER_ENGINE_NOTE_REWRITE_H_
 #define PERENNIAL_SERVER_ENGINE_NOTE_REWRITE_H_
@@ -25,7 +26,7 @@ namespace perennial {
 // TURN_IN_PROGRESS while it runs, BEYOND_HORIZON if part of it was forgotten, or if it was undone or rewound.
 absl::StatusOr<std::vector<TokenId>> TokensOfTurn(const LiveSession& session, int64_t turn);
 
-// True if `session`'s notes can be written into its cache now: all sinks are there.
+// True if `session`'s notes can be written into its cache now: it is here, with all sinks.
 bool TakesNotes(const LiveSession& session);
 
 // How many tokens of `session`'s stream may be fed before its notes must be written; no limit if none are due.
@@ -40,8 +41,8 @@ class NoteRewrites {
   // REQUIRES: nobody waits.
   ~NoteRewrites();
 
-  // `session`'s note book has changed. `done` gets it as it is now, when it is in the cache; at once if the sinks are
-  // not there yet.
+  // `session`'s note book has changed. `done` gets it as it is now, when it is in the cache; at once if it does not
+  // take notes now.
   void Add(LiveSession* session, Engine::Done<SessionNotes> done);
 
   // Sessions whose notes are to be written in a step of `max_tokens`, together at most so many: those that wait longest
@@ -65,6 +66,8 @@ class NoteRewrites {
     Engine::Done<SessionNotes> done;
   };
 
+  // Answers those that wait for caches that have begun to be parked or copied meanwhile.
+  void AnswerWhereNotesMustWait();
   // Calls `done` of those that wait for `session` (nullptr: of all).
   void Answer(const LiveSession* session, const absl::Status& status);
 

@@ -74,9 +74,10 @@ struct SessionSummary {
   absl::Duration idle_timeout;
   std::string route;
   Labels labels;
-  int64_t turns = 0;      // in the stream: admitted and not undone
-  int64_t last_turn = 0;  // number of the newest turn that was admitted; never goes back
-  int64_t cache_bytes = 0;
+  int64_t turns = 0;        // in the stream: admitted and not undone
+  int64_t last_turn = 0;    // number of the newest turn that was admitted; never goes back
+  int64_t cache_bytes = 0;  // cache memory that it reserves
+  bool parked = false;      // its cache is in host memory; the next turn brings it back
   SessionMemory memory;
   EvictionPolicy eviction = EvictionPolicy::kTokenWise;
   SessionNotes notes;
@@ -86,6 +87,21 @@ struct SessionSummary {
 struct SessionUpdate {
   std::optional<absl::Duration> idle_timeout;
   std::optional<Labels> labels;  // replaces all
+};
+
+// Back to the end of an earlier turn.
+struct RewindSpec {
+  std::string session_id;
+  int64_t to_turn = 0;                   // the last turn that stays, 0 … last_turn; 0: only the opening stays
+  std::optional<int64_t> expected_turn;  // the session's last turn as the caller knows it; unset: not checked
+  RequestTag request;                    // a retry changes nothing
+};
+
+// A copy of a session.
+struct ForkSpec {
+  std::string session_id;
+  std::optional<Labels> labels;  // unset: the parent's
+  RequestTag request;            // a retry is given the fork that was made before
 };
 
 // One page of a listing, ordered by session id.

@@ -7,28 +7,35 @@
 
 namespace perennial {
 
-SessionStore::SessionStore(int32_t max_sessions, absl::Duration retry_after, ModelRunner* runner,
-                           std::function<uint64_t()> random_bits)
-    : max_sessions_(max_sessions), retry_after_(retry_after), runner_(runner), random_bits_(std::move(random_bits)) {}
+SessionStore::SessionStore(int32_t max_sessions, absl::Duration retry_after, Transcript empty_transcript,
+                           int64_t parked_bytes, ModelRunner* runner, std::function<uint64_t()> random_bits)
+    : max_sessions_(max_sessions),
+      retry_after_(retry_after),
+      empty_transcript_(std::move(empty_transcript)),
+      runner_(runner),
+      random_bits_(std::move(random_bits)),
+      reservations_(runner->FreeCacheBytes(), parked_bytes) {}
 
 absl::StatusOr<LiveSession*> SessionStore::Create(SessionSpec spec, bool ephemeral, absl::Time now) {
   if (size() >= max_sessions_) {
     return MakeError(ErrorReason::kNoFreeCache,
                      absl::StrCat("all ", max_sessions_, " sessions that this server serves are in use"), retry_after_);
   }
-  absl::StatusOr<std::unique_ptr<KvCache>> cache = runner_->NewCache(spec.shape);
-  if (absl::IsResourceExhausted(cache.status())) {
-    return MakeError(ErrorReason::kNoFreeCache,
-                     absl::StrCat("no cache memory is free for a session of ", spec.shape.capacity(), " tokens"),
-                     retry_after_);
+  const int64_t bytes = runner_->CacheBytes(spec.shape);
+  if (!reservations_.Fits(bytes)) {
+    return MakeError(
+        ErrorReason::kNoFreeCache,
+        absl::StrCat("no cache memory is free for a session of ", spec.shape.capacity(), " tokens (", bytes,
+                     " bytes): ", reservations_.total_bytes(), " bytes are taken, of ", reservations_.cache_bytes(),
+                     " in caches and ", reservations_.parked_bytes(), " parked"),
+        retry_after_);
   }
-  if (!cache.ok()) return MakeError(ErrorReason::kModelFailure, "the model could not make a cache");
 
   std::string id = NewSessionId(random_bits_);
   while (sessions_.contains(id)) id = NewSessionId(random_bits_);
-  auto owned = std::make_unique<LiveSession>(id, std::move(spec), *std::move(cache), ephemeral, now);
+  auto owned = std::make_unique<LiveSession>(id, std::move(spec), empty_transcript_, bytes, ephemeral, now);
   LiveSession* const session = owned.get();
-  cache_bytes_ += session->cache->size_bytes();
+  reservations_.Add(bytes);
   sessions_.emplace(std::move(id), std::move(owned));
   UpdateExpiry(session, now);
   return session;
@@ -36,19 +43,19 @@ absl::StatusOr<LiveSession*> SessionStore::Create(SessionSpec spec, bool ephemer
 
 LiveSession* SessionStore::Find(absl::string_view id) const {
   const auto found = sessions_.find(id);
-  return found == sessions_.end() || found->second->deleted ? nullptr : found->second.get();
+  return found == sessions_.end() || found->second->hidden() ? nullptr : found->second.get();
 }
 
 void SessionStore::Remove(LiveSession* session) {
-  PERENNIAL_CHECK(!session->busy());
+  PERENNIAL_CHECK(!session->busy() && session->moves == 0);
   expiries_.erase({session->expires, session});
-  cache_bytes_ -= session->cache->size_bytes();
+  reservations_.Remove(session->reserved_bytes);
   sessions_.erase(sessions_.find(session->id));
 }
 
 void SessionStore::UpdateExpiry(LiveSession* session, absl::Time now) {
   expiries_.erase({session->expires, session});
-  const bool idle = !session->busy() && !session->deleted;
+  const bool idle = !session->busy() && !session->hidden() && session->forks == 0;
   session->expires = idle ? now + session->idle_timeout : absl::InfiniteFuture();
   if (idle) expiries_.insert({session->expires, session});
 }
@@ -64,7 +71,7 @@ absl::Time SessionStore::next_expiry() const {
 SessionPage SessionStore::List(const ListSpec& spec, absl::Time now) const {
   SessionPage page;
   for (auto it = sessions_.upper_bound(spec.page_token); it != sessions_.end(); ++it) {
-    if (it->second->deleted) continue;
+    if (it->second->hidden()) continue;
     SessionSummary session = it->second->Describe(now);
     if (spec.state.has_value() && session.state != *spec.state) continue;
     if (page.sessions.size() == static_cast<size_t>(spec.page_size)) {

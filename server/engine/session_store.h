@@ -15,6 +15,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "model/model_runner.h"
+#include "server/engine/cache_reservations.h"
 #include "server/engine/live_session.h"
 #include "server/engine/session.h"
 
@@ -25,17 +26,19 @@ namespace perennial {
 class SessionStore {
  public:
   // Everything pointed to must outlive the store. `retry_after`: the hint in NO_FREE_CACHE.
-  SessionStore(int32_t max_sessions, absl::Duration retry_after, ModelRunner* runner,
-               std::function<uint64_t()> random_bits);
+  // `empty_transcript`: what every session starts with. `parked_bytes`: what can be parked. REQUIRES: `runner` has made
+  // no cache yet.
+  SessionStore(int32_t max_sessions, absl::Duration retry_after, Transcript empty_transcript, int64_t parked_bytes,
+               ModelRunner* runner, std::function<uint64_t()> random_bits);
 
-  // Makes a session and its cache. REQUIRES: `spec` was checked. NO_FREE_CACHE if max_sessions are alive or the cache
-  // memory is taken.
+  // Makes a session and reserves its cache memory, which it takes later. REQUIRES: `spec` was checked. NO_FREE_CACHE if
+  // max_sessions are alive or the reservations leave no room (CacheReservations).
   absl::StatusOr<LiveSession*> Create(SessionSpec spec, bool ephemeral, absl::Time now);
 
-  // nullptr if there is none, or if it was deleted and its turns are still to be ended.
+  // nullptr if there is none, or if it is hidden.
   LiveSession* Find(absl::string_view id) const;
 
-  // Forgets the session and gives its cache back. REQUIRES: !session->busy().
+  // Forgets the session and gives its cache back. REQUIRES: !session->busy(), and its cache is not being moved.
   void Remove(LiveSession* session);
 
   // Says that the session has become busy, or idle (its idle time starts now), or was deleted, or that its idle_timeout
@@ -52,17 +55,18 @@ class SessionStore {
   SessionPage List(const ListSpec& spec, absl::Time now) const;
 
   int64_t size() const { return static_cast<int64_t>(sessions_.size()); }
-  int64_t cache_bytes() const { return cache_bytes_; }  // held by all sessions
+  const CacheReservations& reservations() const { return reservations_; }
 
  private:
   const int32_t max_sessions_;
   const absl::Duration retry_after_;
+  const Transcript empty_transcript_;
   ModelRunner* const runner_;
   const std::function<uint64_t()> random_bits_;
 
+  CacheReservations reservations_;
   std::map<std::string, std::unique_ptr<LiveSession>, std::less<>> sessions_;
   std::set<std::pair<absl::Time, LiveSession*>> expiries_;  // of the idle ones
-  int64_t cache_bytes_ = 0;
 };
 
 }  // namespace perennial

@@ -109,6 +109,15 @@ absl::Status CheckListSpec(const ListSpec& spec, const EngineOptions& options) {
   return absl::OkStatus();
 }
 
+absl::Status CheckForkSpec(const ForkSpec& spec, const EngineOptions& options) {
+  return spec.labels.has_value() ? CheckLabels(*spec.labels, options) : absl::OkStatus();
+}
+
+absl::Status CheckRewindSpec(const RewindSpec& spec) {
+  if (spec.to_turn < 0) return Invalid("to_turn: ", spec.to_turn, " must be at least 0");
+  return absl::OkStatus();
+}
+
 absl::Status CheckTurnSpec(const TurnSpec& spec, const EngineOptions& options, const RunnerLimits& runner) {
   if (spec.session_id.empty() != spec.ephemeral.has_value()) {
     return Invalid("session_id: exactly one of an existing session and a session for this turn must be given");

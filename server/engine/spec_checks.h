@@ -17,6 +17,8 @@ absl::Status CheckSessionSpec(const SessionSpec& spec, const EngineOptions& opti
 absl::Status CheckSessionUpdate(const SessionUpdate& update, const EngineOptions& options);
 absl::Status CheckNotesSpec(const NotesSpec& notes, const EngineOptions& options, const RunnerLimits& runner);
 absl::Status CheckListSpec(const ListSpec& spec, const EngineOptions& options);
+absl::Status CheckForkSpec(const ForkSpec& spec, const EngineOptions& options);
+absl::Status CheckRewindSpec(const RewindSpec& spec);
 absl::Status CheckTurnSpec(const TurnSpec& spec, const EngineOptions& options, const RunnerLimits& runner);
 absl::Status CheckAttachSpec(const AttachSpec& spec);
 absl::Status CheckTurnAddress(const TurnAddress& turn);  // for CancelTurn: at most one of number and request id

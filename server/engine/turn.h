@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "model/sampler.h"
+#include "model/text/message.h"
 #include "model/text/user_turn.h"
 #include "model/token.h"
 #include "model/token_constraint.h"
@@ -49,6 +50,8 @@ struct TurnSpec {
   // The user's message and the header of the reply; every variant has at least one token. A session's first turn feeds
   // the one that SessionSpec::first_turn says, and so does the next one after a first turn that was undone.
   UserTurn message;
+  // The same as text, for the session's transcript; empty unless the server keeps transcripts.
+  std::vector<Message> messages;
   // False: the message holds its replies already, but for what closes the last one. It is fed, nothing is sampled, and
   // the turn ends with kEndOfTurn; sampling, max_tokens, … have no meaning.
   bool reply = true;

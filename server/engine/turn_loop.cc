@@ -1,5 +1,5 @@
-// The calls about sessions, and what can be read. Calls about turns are in turn_requests.cc, the phases in
-// turn_phases.cc and turn_steps.cc.
+// The calls about sessions, and what can be read. Calls that change a stream are in stream_calls.cc and cache_calls.cc,
+// those about turns in turn_requests.cc, the phases in turn_phases.cc and turn_steps.cc.
 
 #include "server/engine/turn_loop.h"
 
@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "model/check.h"
 #include "server/engine/error.h"
+#include "server/engine/host_memory_store.h"
 
 namespace perennial {
 
@@ -20,14 +21,19 @@ TurnLoop::TurnLoop(const EngineOptions& options, EngineModel model, const Clock*
       clock_(clock),
       started_(clock->Now()),
       tenants_(options.max_tenants),
-      sessions_(options.max_sessions, options.retry_after, model_.runner, std::move(random_bits)),
+      own_store_(model_.parked_store == nullptr ? std::make_unique<HostMemoryStore>(options.parked_memory) : nullptr),
+      store_(model_.parked_store == nullptr ? own_store_.get() : model_.parked_store),
+      sessions_(options.max_sessions, options.retry_after,
+                Transcript(options.transcript_turns, options.transcript_bytes), store_->capacity_bytes(), model_.runner,
+                std::move(random_bits)),
       request_ids_(options.max_request_ids, options.request_id_ttl, options.retry_after),
       records_(&options_),
-      queue_(options.max_waiting_turns, options.max_turns_per_session, options.retry_after) {}
+      queue_(options.max_waiting_turns, options.max_turns_per_session, options.retry_after),
+      supply_(model_.runner, store_, &queue_, options.copy_bytes_per_step, options.retry_after) {}
 
 TurnLoop::~TurnLoop() {
   PERENNIAL_CHECK(running_.empty() && queue_.size() == 0 && arrivals_.empty() && deletions_.empty() &&
-                  new_readers_.empty() && !records_.has_readers());
+                  open_forks_.empty() && new_readers_.empty() && !records_.has_readers());
 }
 
 void TurnLoop::Take(InboxItem item) {
@@ -114,6 +120,7 @@ void TurnLoop::StopAll() {
   drain_deadline_ = absl::InfinitePast();
   announce_drain_ = false;  // they end at once: nothing to announce
   Reap();
+  while (!open_forks_.empty()) AnswerFork(open_forks_.back().fork, nullptr, ShuttingDown(), clock_->Now());
   Admit();  // refuses what has just come
   note_rewrites_.ForgetAll(ShuttingDown());
   AnswerDrained();
@@ -131,7 +138,13 @@ EngineStats TurnLoop::Stats() const {
   EngineStats stats = stats_;
   stats.sessions = sessions_.size();
   stats.max_sessions = options_.max_sessions;
-  stats.cache_bytes = sessions_.cache_bytes();
+  stats.cache_bytes = sessions_.reservations().cache_bytes() - model_.runner->FreeCacheBytes();
+  stats.parked_sessions = supply_.counts().parked_sessions;
+  stats.parked_bytes = store_->used_bytes();
+  stats.parked_memory_bytes = store_->capacity_bytes();
+  stats.sessions_parked = supply_.counts().parked;
+  stats.sessions_resumed = supply_.counts().resumed;
+  stats.copied_bytes = supply_.copied_bytes();
   stats.cache_memory_bytes = model_.runner->limits().cache_memory_bytes;
   stats.waiting_turns = queue_.size();
   stats.max_waiting_turns = options_.max_waiting_turns;

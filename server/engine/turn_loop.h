@@ -4,10 +4,12 @@
 //   Reap     what ends for a reason outside: expired sessions, cancelled and late turns, deleted sessions, drains
 //   Admit    turns that came get a place in the queue, find that they came before, or are refused; waiting turns get
 //            their session's lease; readers that came get their turn
+//   Move     copies caches for a while: parks, resumes, forks (cache_supply.h)
 //   Step     plans the next step (scheduler.h) and runs it: one forward pass over a batch of sessions
 //   Apply    samples, sends text, ends replies that are complete and sessions whose step failed
 //
-// Only Reap, Admit and Apply remove turns. Every phase ends with all invariants whole.
+// Only Reap, Admit and Apply remove turns, and Move those whose cache cannot be brought in. Every phase ends with all
+// invariants whole.
 
 #ifndef PERENNIAL_SERVER_ENGINE_TURN_LOOP_H_
 #define PERENNIAL_SERVER_ENGINE_TURN_LOOP_H_
@@ -26,12 +28,14 @@
 #include "model/model_runner.h"
 #include "model/token.h"
 #include "server/engine/active_turn.h"
+#include "server/engine/cache_supply.h"
 #include "server/engine/clock.h"
 #include "server/engine/engine.h"
 #include "server/engine/engine_stats.h"
 #include "server/engine/inbox.h"
 #include "server/engine/live_session.h"
 #include "server/engine/note_rewrite.h"
+#include "server/engine/parked_store.h"
 #include "server/engine/request_ids.h"
 #include "server/engine/scheduler.h"
 #include "server/engine/session_store.h"
@@ -57,6 +61,7 @@ class TurnLoop {
   void Take(InboxItem item);
   bool Reap();
   bool Admit();
+  bool Move();
   bool Step();
   bool Apply();
 
@@ -72,6 +77,12 @@ class TurnLoop {
   struct Deletion {
     LiveSession* session;  // deleted is set: nobody else finds it
     Engine::Done<SessionSummary> done;
+  };
+  struct OpenFork {
+    LiveSession* fork;  // unborn
+    std::string parent_id;
+    std::string request_id;
+    std::vector<Engine::Done<SessionSummary>> waiting;  // who asked for it, and retries of that
   };
   struct SteppedTurn {
     ActiveTurn* turn;
@@ -91,6 +102,9 @@ class TurnLoop {
   void TakeCall(CancelTurnCall call);
   void TakeCall(SetNotesCall call);
   void TakeCall(PinTurnCall call);
+  void TakeCall(ForkSessionCall call);
+  void TakeCall(RewindSessionCall call);
+  void TakeCall(GetTranscriptCall call);
   void TakeCall(DrainCall call);
   // Of a call that makes or changes a session: answers it if it came before under its request id, or must not come
   // again. False: it is new; if it succeeds, RememberSession.
@@ -121,6 +135,13 @@ class TurnLoop {
   // Step.
   std::vector<LiveSession*> PlanNotes(const std::vector<TurnDemand>& demands);
 
+  // Caches, in cache_calls.cc.
+  bool ProvideCaches(absl::Time now);
+  void Tell(const CacheSupply::Outcome& outcome, absl::Time now);
+  void RejectFirstTurn(LiveSession* session, const absl::Status& status, absl::Time now);
+  OpenFork* FindOpenFork(const std::string& id);
+  void AnswerFork(LiveSession* fork, LiveSession* source, const absl::Status& status, absl::Time now);
+
   // Apply.
   void LoseSteppedSessions(const std::vector<SteppedTurn>& stepped, const std::vector<LiveSession*>& noted,
                            absl::Time now);
@@ -132,6 +153,8 @@ class TurnLoop {
   void DropSession(ActiveTurn& turn, const absl::Status& status, absl::Time now);  // and its waiting turns
   void SendResult(ActiveTurn& turn, TurnResult result, absl::Time now);
   void FinishRecord(const SubmittedTurn& turn, TurnResult result, absl::Time now);
+  // A turn of `session` has left the queue without being admitted.
+  void LeaveQueue(LiveSession* session, absl::Time now);
   void ForgetSession(LiveSession* session, const absl::Status& status, absl::Time now);
   void RemoveEndedTurns();
   // The session goes; `status` is for those who wait for its notes.
@@ -154,10 +177,14 @@ class TurnLoop {
   std::vector<Deletion> deletions_;
 
   // Sessions and turns.
+  const std::unique_ptr<ParkedStore> own_store_;  // null where the model brings one
+  ParkedStore* const store_;
   SessionStore sessions_;
   RequestIds request_ids_;
   TurnRecords records_;
   TurnQueue queue_;
+  CacheSupply supply_;
+  std::vector<OpenFork> open_forks_;
   std::vector<std::unique_ptr<ActiveTurn>> running_;  // in the order of admission; ended ones only inside a phase
   std::vector<const ActiveTurn*> ended_;              // of running_, inside a phase
   NoteRewrites note_rewrites_;

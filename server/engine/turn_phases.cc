@@ -60,16 +60,18 @@ bool TurnLoop::ReapWaitingTurns(absl::Time now) {
   bool worked = false;
   queue_.RemoveIf([&](const TurnQueue::WaitingTurn& waiting) { return WhyEnd(waiting.turn, *waiting.session, now); },
                   [&](TurnQueue::WaitingTurn waiting, EarlyEnd why) {
-                    LiveSession* session = waiting.session;
-                    sessions_.UpdateExpiry(session, now);
-                    if (session->ephemeral && !session->deleted) {
-                      RemoveSession(session, SessionGone());
-                      ++stats_.sessions_deleted;
-                    }
+                    LeaveQueue(waiting.session, now);
                     Reject(std::move(waiting.turn), std::move(why), now);
                     worked = true;
                   });
   return worked;
+}
+
+void TurnLoop::LeaveQueue(LiveSession* session, absl::Time now) {
+  sessions_.UpdateExpiry(session, now);
+  if (!session->ephemeral || session->deleted) return;
+  RemoveSession(session, SessionGone());
+  ++stats_.sessions_deleted;
 }
 
 bool TurnLoop::ReapDeletedSessions(absl::Time now) {
@@ -190,7 +192,7 @@ absl::StatusOr<LiveSession*> TurnLoop::SessionFor(SubmittedTurn& turn, absl::Tim
 }
 
 bool TurnLoop::AdmitWaiting(absl::Time now) {
-  bool worked = false;
+  bool worked = ProvideCaches(now);
   while (running_.size() < static_cast<size_t>(options_.max_running_turns)) {
     std::optional<TurnQueue::WaitingTurn> waiting = queue_.PopAdmissible();
     if (!waiting.has_value()) break;
@@ -275,6 +277,9 @@ void TurnLoop::ForgetSession(LiveSession* session, const absl::Status& status, a
 
 void TurnLoop::RemoveSession(LiveSession* session, const absl::Status& status) {
   note_rewrites_.Forget(session, status);
+  for (LiveSession* fork : supply_.Forget(session)) {
+    if (fork != session) AnswerFork(fork, nullptr, status, clock_->Now());
+  }
   sessions_.Remove(session);
 }
 

@@ -8,6 +8,12 @@
 #include "server/engine/error.h"
 
 namespace perennial {
+namespace {
+
+// No turn runs without a cache, so it cannot be leased.
+bool NeedsCache(const LiveSession& session) { return session.cache == nullptr && session.moves == 0; }
+
+}  // namespace
 
 absl::Status TurnQueue::CheckRoom(const LiveSession& session) const {
   if (size() >= max_turns_) {
@@ -25,23 +31,44 @@ absl::Status TurnQueue::CheckRoom(const LiveSession& session) const {
 void TurnQueue::Push(SubmittedTurn turn, LiveSession* session) {
   PERENNIAL_CHECK(CheckRoom(*session).ok());
   const bool first_of_session = session->waiting_turns++ == 0;
-  turns_.push_back({.turn = std::move(turn), .session = session, .first_of_session = first_of_session});
+  if (first_of_session) session->first_arrival = next_arrival_;
+  turns_.push_back(
+      {.turn = std::move(turn), .session = session, .arrival = next_arrival_++, .first_of_session = first_of_session});
   positions_are_current_ = false;
 }
 
-std::optional<TurnQueue::WaitingTurn> TurnQueue::PopAdmissible() {
+std::array<TurnQueue::Iterator, 2> TurnQueue::NextOf(bool (*eligible)(const LiveSession&)) {
   std::array<Iterator, 2> next = {turns_.end(), turns_.end()};  // by priority
   for (auto it = turns_.begin(); it != turns_.end(); ++it) {
-    if (!it->first_of_session || it->session->leased) continue;
+    if (!it->first_of_session || !eligible(*it->session)) continue;
     const Priority priority = it->turn.spec.priority;
     Iterator& best = next[priority == Priority::kBatch ? 1 : 0];
     if (best == turns_.end() || RoundsOf(priority).Before(it->turn.tenant.number(), best->turn.tenant.number())) {
       best = it;
     }
   }
+  return next;
+}
+
+bool TurnQueue::IsBatchNext(const std::array<Iterator, 2>& next) const {
+  const auto [interactive, batch] = next;
+  return interactive == turns_.end() || (batch != turns_.end() && passed_over_ >= kBatchShare - 1);
+}
+
+LiveSession* TurnQueue::NextWithoutCache() {
+  const std::array<Iterator, 2> next = NextOf(NeedsCache);
+  const Iterator chosen = IsBatchNext(next) ? next[1] : next[0];
+  if (chosen == turns_.end()) return nullptr;
+  if (++caches_named_ % kBatchShare != 0) return chosen->session;
+  return std::find_if(turns_.begin(), turns_.end(), [](const WaitingTurn& one) { return NeedsCache(*one.session); })
+      ->session;
+}
+
+std::optional<TurnQueue::WaitingTurn> TurnQueue::PopAdmissible() {
+  const std::array<Iterator, 2> next = NextOf([](const LiveSession& session) { return session.admissible(); });
   const auto [interactive, batch] = next;
   if (interactive == turns_.end() && batch == turns_.end()) return std::nullopt;
-  const bool is_batch = interactive == turns_.end() || (batch != turns_.end() && passed_over_ >= kBatchShare - 1);
+  const bool is_batch = IsBatchNext(next);
   passed_over_ = is_batch || batch == turns_.end() ? 0 : passed_over_ + 1;
   const Iterator chosen = is_batch ? batch : interactive;
   RoundsOf(chosen->turn.spec.priority).Served(chosen->turn.tenant.number());
@@ -123,10 +150,11 @@ TurnQueue::WaitingTurn TurnQueue::Take(Iterator it) {
   WaitingTurn waiting = std::move(*it);
   const Iterator rest = turns_.erase(it);
   if (--waiting.session->waiting_turns > 0 && waiting.first_of_session) {
-    const LiveSession* const session = waiting.session;
-    std::find_if(rest, turns_.end(), [session](const WaitingTurn& later) {
-      return later.session == session;
-    })->first_of_session = true;
+    LiveSession* const session = waiting.session;
+    const Iterator later =
+        std::find_if(rest, turns_.end(), [session](const WaitingTurn& one) { return one.session == session; });
+    later->first_of_session = true;
+    session->first_arrival = later->arrival;
   }
   positions_are_current_ = false;
   return waiting;

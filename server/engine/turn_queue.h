@@ -1,8 +1,8 @@
 // Turns that wait to be admitted: by priority, then by tenant in turn, then first come, first served; a turn whose
-// session is leased lets others pass.
+// session is leased, or whose cache is elsewhere, lets others pass.
 //
-// Promises (tested exhaustively over small worlds). A turn is admissible if its session is not leased and has no
-// earlier turn in the queue. Of the admissible turns:
+// Promises (tested exhaustively over small worlds). A turn is admissible if its session is not leased, has its cache
+// (CacheSupply), and has no earlier turn in the queue. Of the admissible turns:
 //   * A session's turns are admitted in the order in which they came.
 //   * Of one tenant and one priority, the one that came first is admitted first.
 //   * Of one priority, at most one turn of each other tenant is admitted before a tenant's next one.
@@ -34,6 +34,7 @@ class TurnQueue {
   struct WaitingTurn {
     SubmittedTurn turn;
     LiveSession* session;
+    int64_t arrival = 0;
     bool first_of_session = true;                         // no earlier turn of its session waits
     int32_t position = 0;                                 // turns that will be admitted before it, as things stand
     std::optional<int32_t> told_position = std::nullopt;  // of the last TurnQueued
@@ -51,6 +52,14 @@ class TurnQueue {
 
   // The admissible turn whose turn it is.
   std::optional<WaitingTurn> PopAdmissible();
+
+  // The session whose cache is to be brought in next, so that its turn can be admitted; nullptr if no turn waits for a
+  // cache. In the same order, but that every kBatchShare-th call names the one whose turn came first: no turn waits for
+  // ever, whoever comes later.
+  LiveSession* NextWithoutCache();
+
+  // What the next turn's LiveSession::first_arrival would be: turns are counted as they come.
+  int64_t next_arrival() const { return next_arrival_; }
 
   // Takes out every turn that `why_end` gives a reason to end, and hands it with that to `reject`.
   void RemoveIf(const std::function<std::optional<EarlyEnd>(const WaitingTurn&)>& why_end,
@@ -78,6 +87,9 @@ class TurnQueue {
   using Iterator = std::list<WaitingTurn>::iterator;
 
   WaitingTurn Take(Iterator it);
+  // The next turns, interactive and batch, whose sessions are `eligible`; end() if there is none.
+  std::array<Iterator, 2> NextOf(bool (*eligible)(const LiveSession&));
+  bool IsBatchNext(const std::array<Iterator, 2>& next) const;
   TenantRounds& RoundsOf(Priority priority) { return rounds_[priority == Priority::kBatch ? 1 : 0]; }
   // Computes all positions: a rehearsal of the admissions.
   void UpdatePositions();
@@ -89,6 +101,8 @@ class TurnQueue {
   std::array<TenantRounds, 2> rounds_;  // by priority
   int32_t passed_over_ = 0;             // interactive turns admitted since a batch turn was, past admissible ones
   bool positions_are_current_ = true;
+  int64_t next_arrival_ = 1;
+  int64_t caches_named_ = 0;  // by NextWithoutCache
 };
 
 }  // namespace perennial

@@ -51,6 +51,8 @@ bool TurnLoop::AnswerRetry(const std::string& scope, const RequestTag& request,
     done(earlier.status());
   } else if (const auto* id = std::get_if<std::string>(*earlier); id == nullptr) {
     done(MakeError(ErrorReason::kRequestIdReused, "request_id: a turn came with the same id before"));
+  } else if (OpenFork* const fork = FindOpenFork(*id); fork != nullptr) {
+    fork->waiting.push_back(done);
   } else if (const LiveSession* session = sessions_.Find(*id); session != nullptr) {
     done(session->Describe(clock_->Now()));
   } else {

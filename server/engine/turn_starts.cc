@@ -9,6 +9,7 @@ namespace perennial {
 void TurnStarts::Add(int64_t turn, int64_t token) {
   PERENNIAL_CHECK(starts_.empty() || (starts_.back().turn < turn && starts_.back().token < token));
   starts_.push_back({turn, token});
+  if (!first_.has_value()) first_ = starts_.back();
 }
 
 std::optional<TurnStarts::Range> TurnStarts::RangeOf(int64_t turn) const {
@@ -33,13 +34,36 @@ int64_t TurnStarts::TurnOf(int64_t token) const {
   return after == starts_.begin() ? 0 : std::prev(after)->turn;
 }
 
+std::optional<int64_t> TurnStarts::StartAfter(int64_t turn) const {
+  if (first_.has_value() && first_->turn > turn) return first_->token;
+  if (newest_forgotten_ > turn) return std::nullopt;
+  const auto after = std::upper_bound(starts_.begin(), starts_.end(), turn,
+                                      [](int64_t number, const Start& start) { return number < start.turn; });
+  if (after == starts_.end()) return std::nullopt;
+  return after->token;
+}
+
+int64_t TurnStarts::OldestBefore(int64_t token) const {
+  int64_t before = newest_forgotten_;
+  for (const Start& start : starts_) {
+    if (start.token >= token) return before;
+    before = start.turn;
+  }
+  return before;
+}
+
 void TurnStarts::ForgetBefore(int64_t token) {
   // The last start at or before `token` stays: it says whose `token` is.
-  while (starts_.size() >= 2 && starts_[1].token <= token) starts_.pop_front();
+  while (starts_.size() >= 2 && starts_[1].token <= token) {
+    newest_forgotten_ = starts_.front().turn;
+    ++num_forgotten_;
+    starts_.pop_front();
+  }
 }
 
 void TurnStarts::Rewind(int64_t num_tokens) {
   while (!starts_.empty() && starts_.back().token >= num_tokens) starts_.pop_back();
+  if (first_.has_value() && first_->token >= num_tokens) *this = TurnStarts();
 }
 
 }  // namespace perennial

@@ -157,6 +157,7 @@ TEST_P(ModelRunnerContract, CacheMemoryIsCountedAndComesBack) {
       status = cache.status();
       if (!cache.ok()) break;
       EXPECT_EQ((*cache)->size_bytes(), each);
+      EXPECT_LE(runner_->ExportBytes(**cache, shape.capacity()), each) << "a parked cache takes no more";
       caches.push_back(*std::move(cache));
     }
     EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;

@@ -157,6 +157,15 @@ TEST(ChatRequestTest, WithoutASessionIdTheTurnBringsItsOwn) {
   EXPECT_EQ(turn->ephemeral->opening, (std::vector<TokenId>{kByteBos}));
 }
 
+TEST(ChatRequestTest, TextReachesTheEngineOnlyWhereTranscriptsAreKept) {
+  EXPECT_TRUE(RenderChat(BytePromptRenderer(), Rules(), *CheckChat(Hello(), Rules(), kSeed))->messages.empty());
+  ServerOptions options;
+  options.engine.transcript_turns = 1;
+  const RequestRules rules = MakeRequestRules(options, {.max_cache_tokens = 2048}, {});
+  EXPECT_EQ(RenderChat(BytePromptRenderer(), rules, *CheckChat(Hello(), rules, kSeed))->messages,
+            (std::vector<Message>{{Role::kUser, "hello"}}));
+}
+
 TEST(ChatRequestTest, TooManyTokensOrAFailedRenderingNameTheMessage) {
   ServerOptions options;
   options.engine.max_prompt_tokens = 7;

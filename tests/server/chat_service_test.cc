@@ -216,5 +216,62 @@ TEST_F(ChatServiceTest, GetModelSaysWhatIsServed) {
   EXPECT_EQ(response.api_revision(), kApiRevision);
 }
 
+TEST_F(ChatServiceTest, ForkSessionTakesItsOwnLabels) {
+  engine_.session = SessionCalled("fork");
+  engine_.session->parked = true;
+  v1::ForkSessionRequest request;
+  request.set_session_id("abc");
+  v1::ForkSessionResponse response;
+  ASSERT_TRUE(Call(&Stub::ForkSession, request, &response).ok());
+  EXPECT_EQ(response.session().session_id(), "fork");
+  EXPECT_TRUE(response.session().parked());
+  EXPECT_EQ(engine_.forked.session_id, "abc");
+  EXPECT_EQ(engine_.forked.labels, std::nullopt);
+  (*request.mutable_labels()->mutable_labels())["k"] = "v";
+  ASSERT_TRUE(Call(&Stub::ForkSession, request, &response).ok());
+  EXPECT_EQ(engine_.forked.labels, (Labels{{"k", "v"}}));
+  (*request.mutable_labels()->mutable_labels())[""] = "no key";
+  EXPECT_EQ(Call(&Stub::ForkSession, request, &response).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(ChatServiceTest, RewindSessionSaysWhereTo) {
+  engine_.session = SessionCalled("abc");
+  v1::RewindSessionRequest request;
+  request.set_session_id("abc");
+  request.set_to_turn(4);
+  v1::RewindSessionResponse response;
+  ASSERT_TRUE(Call(&Stub::RewindSession, request, &response).ok());
+  EXPECT_EQ(response.session().session_id(), "abc");
+  EXPECT_EQ(engine_.rewound.session_id, "abc");
+  EXPECT_EQ(engine_.rewound.to_turn, 4);
+  EXPECT_EQ(engine_.rewound.expected_turn, std::nullopt);
+  request.set_expected_turn(7);
+  ASSERT_TRUE(Call(&Stub::RewindSession, request, &response).ok());
+  EXPECT_EQ(engine_.rewound.expected_turn, 7);
+  request.set_to_turn(-1);
+  EXPECT_EQ(Call(&Stub::RewindSession, request, &response).error_message(), "to_turn: -1 must be at least 0");
+  engine_.session = MakeError(ErrorReason::kBeyondHorizon, "gone");
+  request.set_to_turn(1);
+  EXPECT_EQ(Call(&Stub::RewindSession, request, &response).error_code(), grpc::StatusCode::OUT_OF_RANGE);
+}
+
+TEST_F(ChatServiceTest, GetTranscriptTellsWhoSaidWhat) {
+  engine_.transcript = {
+      {.turn = 3, .messages = {{Role::kUser, "q"}, {Role::kAssistant, "a"}}, .truncated = true, .forgotten = true}};
+  v1::GetTranscriptRequest request;
+  request.set_session_id("abc");
+  v1::GetTranscriptResponse response;
+  ASSERT_TRUE(Call(&Stub::GetTranscript, request, &response).ok());
+  EXPECT_EQ(engine_.named, "abc");
+  ASSERT_EQ(response.turns_size(), 1);
+  const v1::TranscriptTurn& turn = response.turns(0);
+  EXPECT_EQ(turn.turn(), 3);
+  EXPECT_TRUE(turn.truncated() && turn.forgotten());
+  ASSERT_EQ(turn.messages_size(), 2);
+  EXPECT_EQ(turn.messages(0).role(), v1::ROLE_USER);
+  EXPECT_EQ(turn.messages(1).role(), v1::ROLE_ASSISTANT);
+  EXPECT_EQ(turn.messages(1).text(), "a");
+}
+
 }  // namespace
 }  // namespace perennial

@@ -40,6 +40,7 @@ class FakeEngine final : public Engine {
   absl::StatusOr<SessionSummary> session = SessionSummary{};
   absl::StatusOr<SessionNotes> notes = SessionNotes{};
   SessionPage page;
+  std::vector<TranscriptTurn> transcript;
   EngineStats stats;
 
   // Waits for the next reader that attaches.
@@ -74,6 +75,8 @@ class FakeEngine final : public Engine {
   ListSpec listed;
   NotesSpec noted;
   int64_t pinned = 0;
+  ForkSpec forked;
+  RewindSpec rewound;
   std::string named;  // session id
   TurnAddress cancelled;
   absl::StatusOr<int32_t> cancelled_turns = 0;  // the answer of CancelTurn
@@ -110,6 +113,18 @@ class FakeEngine final : public Engine {
     named = std::move(id);
     pinned = turn;
     done(notes);
+  }
+  void ForkSession(ForkSpec spec, Done<SessionSummary> done) override {
+    forked = std::move(spec);
+    done(session);
+  }
+  void RewindSession(RewindSpec spec, Done<SessionSummary> done) override {
+    rewound = std::move(spec);
+    done(session);
+  }
+  void GetTranscript(std::string id, Done<std::vector<TranscriptTurn>> done) override {
+    named = std::move(id);
+    done(transcript);
   }
   std::shared_ptr<TurnTicket> Submit(TurnSpec spec, TurnSink* sink) override ABSL_LOCKS_EXCLUDED(mutex_) {
     auto ticket = std::make_shared<TurnTicket>();

@@ -38,7 +38,10 @@ TEST(FlagsTest, ThreadsAndCacheMemoryComeFromTheHostUnlessTheyAreSet) {
   EXPECT_EQ(OptionsFromFlags(kHost).threads, 3);
   EXPECT_EQ(OptionsFromFlags(kHost).cache_memory, int64_t{1} << 30);
   SetFlag("threads", "7");
+  EXPECT_EQ(OptionsFromFlags(kHost).engine.parked_memory, int64_t{1} << 29);
   SetFlag("cache_memory", "2GiB");
+  SetFlag("parked_memory", "0");
+  EXPECT_EQ(OptionsFromFlags(kHost).engine.parked_memory, 0) << "none is not unset";
   EXPECT_EQ(OptionsFromFlags(kHost).threads, 7);
   EXPECT_EQ(OptionsFromFlags(kHost).cache_memory, int64_t{2} << 30);
 }
@@ -64,6 +67,7 @@ TEST(FlagsTest, EveryFlagIsInTheHelpWithItsMeaning) {
   EXPECT_GT(count, 40);
   EXPECT_THAT(help, HasSubstr("--threads  (3, from the cgroup quota)"));
   EXPECT_THAT(help, HasSubstr("--cache_memory  (1GiB, from the cgroup limit)"));
+  EXPECT_THAT(help, HasSubstr("--parked_memory  (512MiB, from the cgroup limit)"));
 }
 
 // Sets one flag after another to a value of its own and looks whether anything in the options changes: a flag that
@@ -93,7 +97,9 @@ TEST(FlagsTest, EveryFlagIsRead) {
                      absl::FormatDuration(e.heartbeat_interval), "|", absl::FormatDuration(e.slow_reader_timeout), "|",
                      absl::FormatDuration(e.retry_after)),
         absl::StrCat("|", absl::FormatDuration(e.detach_timeout), "|", e.replay_bytes, "|", e.kept_replay_bytes, "|",
-                     e.max_readers_per_turn, "|", absl::FormatDuration(e.request_id_ttl), "|", e.max_request_ids));
+                     e.max_readers_per_turn, "|", absl::FormatDuration(e.request_id_ttl), "|", e.max_request_ids),
+        absl::StrCat("|", e.transcript_turns, "|", e.transcript_bytes, "|", e.parked_memory, "|",
+                     e.copy_bytes_per_step));
   };
   const std::string defaults = fingerprint(OptionsFromFlags(kHost));
   for (const auto& [name, flag] : absl::GetAllFlags()) {

@@ -124,5 +124,13 @@ TEST(DefaultCacheMemoryTest, IsAQuarterWithinBounds) {
   EXPECT_EQ(DefaultFor(0), 1024 * kMebibyte);
 }
 
+TEST(DefaultParkedMemoryTest, IsAnEighthWithinBounds) {
+  HostLimits limits;
+  for (const auto& [memory, expected] : {std::pair<int64_t, int64_t>{4096, 512}, {10, 32}, {1 << 20, 8192}, {0, 256}}) {
+    limits.memory_bytes = memory * kMebibyte;
+    EXPECT_EQ(DefaultParkedMemoryBytes(limits), expected * kMebibyte);
+  }
+}
+
 }  // namespace
 }  // namespace perennial

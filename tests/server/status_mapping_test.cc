@@ -32,6 +32,7 @@ TEST(StatusMappingTest, EveryReasonHasItsCodeDomainAndName) {
       {ErrorReason::kBeyondHorizon, grpc::StatusCode::OUT_OF_RANGE, "BEYOND_HORIZON"},
       {ErrorReason::kBeyondReplay, grpc::StatusCode::OUT_OF_RANGE, "BEYOND_REPLAY"},
       {ErrorReason::kShuttingDown, grpc::StatusCode::UNAVAILABLE, "SHUTTING_DOWN"},
+      {ErrorReason::kStoreUnavailable, grpc::StatusCode::UNAVAILABLE, "STORE_UNAVAILABLE"},
       {ErrorReason::kModelFailure, grpc::StatusCode::INTERNAL, "MODEL_FAILURE"},
   };
   for (const Row& row : rows) {

@@ -60,6 +60,7 @@ TEST(ToProtoTest, EveryFieldOfASessionArrives) {
   session.turns = 5;
   session.last_turn = 6;
   session.cache_bytes = 6;
+  session.parked = true;
   session.memory = Memory();
   session.notes = {.text = "n", .pinned_turns = {1}, .tokens = 2, .budget_tokens = 3};
   const v1::Session message = ToProto(session);
@@ -174,6 +175,12 @@ TEST(ToProtoTest, EveryCounterHasItsOwnField) {
     *field = next++;
   }
   stats.turns_rejoined = v1::Stats::kTurnsRejoinedFieldNumber;
+  next = v1::Stats::kParkedSessionsFieldNumber;
+  for (int64_t* field :
+       {&stats.parked_sessions, &stats.parked_bytes, &stats.parked_memory_bytes, &stats.sessions_parked,
+        &stats.sessions_resumed, &stats.sessions_forked, &stats.sessions_rewound, &stats.copied_bytes}) {
+    *field = next++;
+  }
   const v1::Stats message = ToProto(stats);
   ExpectAllFieldsSet(message);
   // The fields of the message are numbered in the same order.

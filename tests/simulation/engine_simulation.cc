@@ -37,12 +37,18 @@ EngineSimulation::EngineSimulation(uint64_t seed) : random_(seed), mixed_(OneIn(
   options_.max_step_tokens = static_cast<int32_t>(OneIn(4) ? Random(1, 3) : Random(1, 64));
   options_.max_note_tokens = std::min(options_.max_note_tokens, options_.max_step_tokens);
   options_.prefill_chunk_tokens = static_cast<int32_t>(OneIn(4) ? Random(1, 3) : Random(1, 40));
+  if (OneIn(2)) options_.parked_memory = Random(1, 300) * FakeModelRunner::kRowBytes;
+  options_.copy_bytes_per_step = Random(1, 40) * FakeModelRunner::kRowBytes;
   options_.heartbeat_interval = absl::Seconds(Random(1, 20));
   options_.slow_reader_timeout = absl::Seconds(Random(1, 30));
   alphabet_ = {'a', 'b', 'c', 'd', 'e'};
   script_ = RepliesFrom(alphabet_, kEndToken, static_cast<int32_t>(Random(1, 25)));
-  runner_ = std::make_unique<FakeModelRunner>(FakeOptions{
-      .cache_memory_bytes = Random(20, 400) * FakeModelRunner::kRowBytes, .script = script_, .before_step = {}});
+  runner_ =
+      std::make_unique<FakeModelRunner>(FakeOptions{.cache_memory_bytes = Random(20, 400) * FakeModelRunner::kRowBytes,
+                                                    .script = script_,
+                                                    .before_step = {},
+                                                    .before_export = [this] { return MayFail(); },
+                                                    .before_import = [this] { return MayFail(); }});
   EngineModel model;
   model.runner = runner_.get();
   model.token_bytes = BytesOf;
@@ -55,6 +61,8 @@ EngineSimulation::EngineSimulation(uint64_t seed) : random_(seed), mixed_(OneIn(
 }
 
 EngineSimulation::~EngineSimulation() { engine_.reset(); }
+
+absl::Status EngineSimulation::MayFail() { return OneIn(25) ? absl::InternalError("simulated") : absl::OkStatus(); }
 
 int64_t EngineSimulation::Random(int64_t least, int64_t most) {
   return least + static_cast<int64_t>(random_() % static_cast<uint64_t>(most - least + 1));
@@ -139,30 +147,6 @@ void EngineSimulation::SubmitTurn() {
   turn.sink.on_finish = [this, &turn](const TurnResult& result) { OnFinish(turn, result); };
   ++submitted_;
   turn.ticket = engine_->Submit(spec, &turn.sink);
-}
-
-void EngineSimulation::CallAboutSession() {
-  const std::shared_ptr<Client> client = AnyClient();
-  if (client == nullptr) return;
-  const auto expect_known = [](absl::StatusOr<SessionSummary> session) {
-    // Or the inbox, which is small here, is full.
-    if (ReasonOf(session.status()) == ErrorReason::kQueueFull) return;
-    if (!session.ok()) {
-      EXPECT_EQ(ReasonOf(session.status()), ErrorReason::kSessionNotFound) << session.status();
-    }
-  };
-  switch (Random(0, 2)) {
-    case 0:
-      engine_->DeleteSession(client->session_id, expect_known);
-      std::erase(clients_, client);
-      break;
-    case 1:
-      engine_->UpdateSession(client->session_id, {.idle_timeout = absl::Seconds(Random(1, 200)), .labels = {}},
-                             expect_known);
-      break;
-    default:
-      engine_->GetSession(client->session_id, expect_known);
-  }
 }
 
 void EngineSimulation::DisturbTurn() {
@@ -290,8 +274,10 @@ void EngineSimulation::Pass() {
 void EngineSimulation::CheckBooks() {
   const EngineStats stats = engine_->Stats();
   const FakeCounters runner = runner_->counters();
-  EXPECT_EQ(stats.sessions, runner.live_caches);
+  EXPECT_GE(stats.sessions, runner.live_caches);
   EXPECT_EQ(stats.cache_bytes, runner.used_bytes);
+  EXPECT_LE(stats.parked_bytes, stats.parked_memory_bytes);
+  EXPECT_LE(stats.parked_sessions, stats.sessions);
   EXPECT_LE(stats.sessions, options_.max_sessions);
   EXPECT_EQ(stats.sessions_created,
             stats.sessions + stats.sessions_expired + stats.sessions_deleted + stats.sessions_failed);
@@ -362,6 +348,11 @@ void EngineSimulation::Run() {
   }
   engine_->Stop();
   CheckBooks();
+  const EngineStats stats = engine_->Stats();
+  tally_.endings["parked"] += stats.sessions_parked;
+  tally_.endings["resumed"] += stats.sessions_resumed;
+  tally_.endings["forked"] += stats.sessions_forked;
+  tally_.endings["rewound"] += stats.sessions_rewound;
   EXPECT_EQ(engine_->Stats().running_turns + engine_->Stats().waiting_turns, 0) << "a client was left waiting";
   EXPECT_EQ(fed_, engine_->Stats().step_tokens);
   EXPECT_EQ(generated_, engine_->Stats().generated_tokens);
@@ -396,9 +387,9 @@ void RunSimulations(uint64_t first_seed, uint64_t num_seeds) {
   for (const auto& [ending, turns] : tally.endings) std::cout << " " << ending << " " << turns;
   std::cout << std::endl;
   if (only != nullptr) return;
-  for (const char* ending :
-       {"OK", "undone", "cut", "not admitted", "SESSION_NOT_FOUND", "TURN_IN_PROGRESS", "NO_FREE_CACHE", "QUEUE_FULL",
-        "SLOW_READER", "SHUTTING_DOWN", "MODEL_FAILURE", "INVALID_FIELD"}) {
+  for (const char* ending : {"OK", "undone", "cut", "not admitted", "SESSION_NOT_FOUND", "TURN_IN_PROGRESS",
+                             "NO_FREE_CACHE", "QUEUE_FULL", "SLOW_READER", "SHUTTING_DOWN", "MODEL_FAILURE",
+                             "INVALID_FIELD", "STORE_UNAVAILABLE", "parked", "resumed", "forked", "rewound"}) {
     EXPECT_GT(tally.endings[ending], 0) << "the storm never raised " << ending;
   }
 }

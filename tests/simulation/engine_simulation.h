@@ -1,6 +1,6 @@
-// The whole engine under a seeded storm: clients that come, cancel, stall, delete and run into deadlines; failing
-// steps; expiring sessions; a drain. One thread, one clock, one source of randomness: a seed is a run, and a failing
-// one replays.
+// The whole engine under a seeded storm: clients that come, cancel, stall, delete, fork, rewind and run into deadlines;
+// failing steps; expiring sessions; a drain. One thread, one clock, one source of randomness: a seed is a run, and a
+// failing one replays.
 //
 // After every pass of the engine its books must balance, and every reply must be what the ReplyOracle says.
 
@@ -71,12 +71,15 @@ class EngineSimulation {
   int64_t Random(int64_t least, int64_t most);  // inclusive
   bool OneIn(int64_t n) { return Random(1, n) == 1; }
   std::shared_ptr<Client> AnyClient();
+  absl::Status MayFail();  // of a copy
 
   // What may happen between two passes.
   void Act();
   void CreateSession();
   void SubmitTurn();
-  void CallAboutSession();
+  void CallAboutSession();  // this and the next two: engine_simulation_calls.cc
+  void ForkSession(const std::shared_ptr<Client>& parent);
+  void RewindSession(const std::shared_ptr<Client>& client);
   void DisturbTurn();
   void DisturbRunner();
 

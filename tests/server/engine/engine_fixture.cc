@@ -38,6 +38,7 @@ void EngineFixture::MakeEngine() {
   model.token_bytes = BytesOf;
   model.end_tokens = end_tokens_;
   model.reply_end = reply_end_;
+  model.parked_store = parked_store_.get();
   model.on_failure = [this](const absl::Status& status) { failures_.push_back(status); };
   options_.max_note_tokens = std::min(options_.max_note_tokens, options_.max_step_tokens);
   absl::StatusOr<std::unique_ptr<Engine>> engine =
@@ -103,6 +104,29 @@ absl::StatusOr<SessionNotes> EngineFixture::PinTurn(const std::string& id, int64
   engine().PinTurn(id, turn, [&](absl::StatusOr<SessionNotes> answer) { pinned = std::move(answer); });
   RunOnce();
   return pinned;
+}
+
+absl::StatusOr<SessionSummary> EngineFixture::ForkSession(const std::string& id, std::optional<Labels> labels) {
+  absl::StatusOr<SessionSummary> forked = absl::UnknownError("not called");
+  engine().ForkSession({.session_id = id, .labels = std::move(labels), .request = {}},
+                       [&](absl::StatusOr<SessionSummary> session) { forked = std::move(session); });
+  for (int pass = 0; pass < 1000 && absl::IsUnknown(forked.status()); ++pass) RunOnce();
+  return forked;
+}
+
+absl::StatusOr<SessionSummary> EngineFixture::RewindSession(const std::string& id, int64_t to_turn,
+                                                            std::optional<int64_t> expected_turn) {
+  absl::StatusOr<SessionSummary> rewound = absl::UnknownError("not called");
+  engine().RewindSession({.session_id = id, .to_turn = to_turn, .expected_turn = expected_turn, .request = {}},
+                         [&](absl::StatusOr<SessionSummary> session) { rewound = std::move(session); });
+  RunOnce();
+  return rewound;
+}
+
+void EngineFixture::SetRoom(int64_t count, int64_t parked) {
+  const int64_t bytes = shape_.capacity() * FakeModelRunner::kRowBytes;
+  fake_.cache_memory_bytes = count * bytes;
+  options_.parked_memory = parked * bytes;
 }
 
 TurnSpec EngineFixture::Turn(const std::string& session, absl::string_view text, int64_t max_tokens) const {

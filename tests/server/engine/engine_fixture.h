@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,13 @@ class EngineFixture : public testing::Test {
   absl::StatusOr<SessionSummary> TryCreateSession(SessionSpec spec);
   absl::StatusOr<SessionSummary> GetSession(const std::string& id);
   absl::StatusOr<SessionSummary> DeleteSession(const std::string& id);
+  // Runs until the copy is made, or refused.
+  absl::StatusOr<SessionSummary> ForkSession(const std::string& id, std::optional<Labels> labels = std::nullopt);
+  absl::StatusOr<SessionSummary> RewindSession(const std::string& id, int64_t to_turn,
+                                               std::optional<int64_t> expected_turn = std::nullopt);
+
+  // Room for `count` caches of `shape_` on the runner, and for `parked` parked ones.
+  void SetRoom(int64_t count, int64_t parked);
 
   // Makes the calls and one pass; the answer has come then unless the notes had to wait.
   absl::StatusOr<SessionNotes> SetNotes(const std::string& id, NotesSpec notes);
@@ -70,7 +78,8 @@ class EngineFixture : public testing::Test {
   EvictionPolicy eviction_ = EvictionPolicy::kTokenWise;
   std::vector<TokenId> end_tokens_ = {kEndToken};
   std::vector<TokenId> reply_end_ = {kTurnEnd, kNewline};
-  std::vector<absl::Status> failures_;  // that the engine reported for the log
+  std::unique_ptr<ParkedStore> parked_store_;  // instead of host memory
+  std::vector<absl::Status> failures_;         // that the engine reported for the log
 
   FakeClock clock_;
 

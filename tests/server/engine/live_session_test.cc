@@ -18,7 +18,7 @@ class LiveSessionTest : public testing::Test {
                        .idle_timeout = absl::Hours(1),
                        .route = "r",
                        .labels = {{"k", "v"}}};
-  LiveSession session_{"id", spec_, *runner_.NewCache(spec_.shape), /*is_ephemeral=*/false, kNow};
+  LiveSession session_{"id", spec_, Transcript(), runner_.CacheBytes(spec_.shape), /*is_ephemeral=*/false, kNow};
 };
 
 TEST_F(LiveSessionTest, StartsWithItsOpeningUnfed) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/memory/memory.h"
 #include "model/check.h"
 #include "model/sampler.h"
 
@@ -10,11 +11,11 @@ namespace perennial {
 
 ReplyOracle::ReplyOracle(const FakeScript& script, const SessionSpec& spec, std::vector<TokenId> end_tokens,
                          std::vector<TokenId> reply_end)
-    : runner_(FakeOptions{.script = script, .before_step = {}}),
+    : runner_(std::make_shared<FakeModelRunner>(FakeOptions{.script = script, .before_step = {}})),
       shape_(spec.shape),
       end_tokens_(std::move(end_tokens)),
       reply_end_(std::move(reply_end)),
-      cache_(*runner_.NewCache(spec.shape)),
+      cache_(*runner_->NewCache(spec.shape)),
       stream_(spec.opening),
       first_turn_(spec.first_turn),
       oldest_row_(spec.shape.sink_tokens) {}
@@ -31,10 +32,26 @@ void ReplyOracle::WriteNotesAt(int64_t num_fed) {
                              .tokens = notes_.front().second,
                              .window_begin = {},
                              .rows = LogitRows::kNone};
-    PERENNIAL_CHECK(runner_.Step(absl::MakeConstSpan(&input, 1), output_).ok());
+    PERENNIAL_CHECK(runner_->Step(absl::MakeConstSpan(&input, 1), output_).ok());
     notes_.pop_front();
   }
 }
+
+ReplyOracle::ReplyOracle(const ReplyOracle& other)
+    : runner_(other.runner_),
+      shape_(other.shape_),
+      end_tokens_(other.end_tokens_),
+      reply_end_(other.reply_end_),
+      cache_(*runner_->Clone(*other.cache_)),
+      stream_(other.stream_),
+      num_fed_(other.num_fed_),
+      first_turn_(other.first_turn_),
+      num_turns_(other.num_turns_),
+      turn_starts_(other.turn_starts_),
+      oldest_row_(other.oldest_row_),
+      notes_(other.notes_) {}
+
+std::unique_ptr<ReplyOracle> ReplyOracle::Fork() const { return absl::WrapUnique(new ReplyOracle(*this)); }
 
 absl::Span<const float> ReplyOracle::Feed(const std::vector<TokenId>& stream, int64_t index) {
   WriteNotesAt(index);
@@ -45,7 +62,7 @@ absl::Span<const float> ReplyOracle::Feed(const std::vector<TokenId>& stream, in
                            .tokens = absl::MakeConstSpan(stream).subspan(static_cast<size_t>(index), 1),
                            .window_begin = absl::MakeConstSpan(&window_begin, 1),
                            .rows = LogitRows::kLast};
-  const absl::Status status = runner_.Step(absl::MakeConstSpan(&input, 1), output_);
+  const absl::Status status = runner_->Step(absl::MakeConstSpan(&input, 1), output_);
   PERENNIAL_CHECK(status.ok());
   return output_.Row(0);
 }
@@ -53,6 +70,7 @@ absl::Span<const float> ReplyOracle::Feed(const std::vector<TokenId>& stream, in
 ReplyOracle::Reply ReplyOracle::Say(const TurnSpec& turn, int64_t cut_after) {
   const std::vector<TokenId>& own = TokensOf(turn);
   ++num_turns_;
+  turn_starts_.push_back(stream_tokens());
   stream_.insert(stream_.end(), own.begin(), own.end());
   Sampler sampler(turn.sampling);
   const auto contains = [](const std::vector<TokenId>& tokens, TokenId token) {
@@ -104,6 +122,18 @@ ReplyOracle::Reply ReplyOracle::Say(const TurnSpec& turn, int64_t cut_after) {
   return reply;
 }
 
+void ReplyOracle::Rewind(int64_t turns) {
+  if (turns == num_turns_) return;
+  const int64_t num_tokens = turn_starts_[static_cast<size_t>(turns)];
+  PERENNIAL_CHECK(runner_->Truncate(*cache_, num_tokens).ok());
+  oldest_row_ =
+      num_tokens <= shape_.sink_tokens ? shape_.sink_tokens : std::max(oldest_row_, num_fed_ - shape_.window_tokens);
+  stream_.resize(static_cast<size_t>(num_tokens));
+  num_fed_ = num_tokens;
+  num_turns_ = turns;
+  turn_starts_.resize(static_cast<size_t>(turns));
+}
+
 void ReplyOracle::Undo(const TurnSpec& turn, int64_t fed) {
   const std::vector<TokenId>& own = TokensOf(turn);
   std::vector<TokenId> stream = stream_;
@@ -111,7 +141,7 @@ void ReplyOracle::Undo(const TurnSpec& turn, int64_t fed) {
   const int64_t back_to = num_fed_;
   for (int64_t i = 0; i < fed; ++i) Feed(stream, back_to + i);
   WriteNotesAt(back_to + fed);
-  PERENNIAL_CHECK(runner_.Truncate(*cache_, back_to).ok());
+  PERENNIAL_CHECK(runner_->Truncate(*cache_, back_to).ok());
   if (back_to <= shape_.sink_tokens) {
     oldest_row_ = shape_.sink_tokens;
   } else if (fed > 0) {

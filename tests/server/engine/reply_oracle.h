@@ -41,6 +41,12 @@ class ReplyOracle {
   // `turn` was undone after `fed` of the tokens that it had to feed.
   void Undo(const TurnSpec& turn, int64_t fed);
 
+  // Back to the end of the stream's turn number `turns`, counted from 1 without gaps; 0: of the opening.
+  void Rewind(int64_t turns);
+
+  // Another session in the same state.
+  std::unique_ptr<ReplyOracle> Fork() const;
+
   // Tokens in the stream, fed and unfed.
   int64_t stream_tokens() const { return static_cast<int64_t>(stream_.size()); }
 
@@ -56,7 +62,9 @@ class ReplyOracle {
     return FirstTurnTokens(turn.message, num_turns_ == 0 ? first_turn_ : FirstTurn::kUsual);
   }
 
-  FakeModelRunner runner_;
+  ReplyOracle(const ReplyOracle& other);
+
+  const std::shared_ptr<FakeModelRunner> runner_;  // of all forks
   const CacheShape shape_;
   const std::vector<TokenId> end_tokens_;
   const std::vector<TokenId> reply_end_;
@@ -65,7 +73,8 @@ class ReplyOracle {
   int64_t num_fed_ = 0;
   const FirstTurn first_turn_;
   int64_t num_turns_ = 0;
-  int64_t oldest_row_;  // windowed tokens before it were overwritten by a turn that was undone
+  std::vector<int64_t> turn_starts_;  // [num_turns]: tokens in the stream before each turn's own
+  int64_t oldest_row_;                // windowed tokens before it were overwritten by a turn that was undone
   std::deque<std::pair<int64_t, std::vector<TokenId>>> notes_;  // not yet written: when, and what
   StepOutput output_;
 };

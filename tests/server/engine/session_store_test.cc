@@ -40,7 +40,7 @@ class SessionStoreTest : public testing::Test {
 
   FakeModelRunner runner_;  // room for four caches of ten tokens
   uint64_t bits_ = 0;
-  SessionStore store_{8, absl::Seconds(3), &runner_, [this] { return bits_++; }};
+  SessionStore store_{8, absl::Seconds(3), Transcript(), 0, &runner_, [this] { return bits_++; }};
 };
 
 TEST_F(SessionStoreTest, FindsSessionsById) {
@@ -58,15 +58,15 @@ TEST_F(SessionStoreTest, NeverGivesAnIdTwice) {
   EXPECT_EQ(Create()->id, "00000000000000020000000000000003");
 }
 
-TEST_F(SessionStoreTest, GivesCacheMemoryBack) {
+TEST_F(SessionStoreTest, ReservesCacheMemoryAndTakesNone) {
   const int64_t free = runner_.FreeCacheBytes();
   LiveSession* session = Create();
-  EXPECT_EQ(store_.cache_bytes(), 10 * FakeModelRunner::kRowBytes);
-  EXPECT_EQ(runner_.FreeCacheBytes(), free - store_.cache_bytes());
-  store_.Remove(session);
-  EXPECT_EQ(store_.cache_bytes(), 0);
-  EXPECT_EQ(store_.size(), 0);
+  EXPECT_EQ(session->reserved_bytes, 10 * FakeModelRunner::kRowBytes);
+  EXPECT_EQ(store_.reservations().total_bytes(), session->reserved_bytes);
   EXPECT_EQ(runner_.FreeCacheBytes(), free);
+  store_.Remove(session);
+  EXPECT_EQ(store_.reservations().total_bytes(), 0);
+  EXPECT_EQ(store_.size(), 0);
   EXPECT_EQ(store_.next_expiry(), absl::InfiniteFuture());
 }
 
@@ -75,10 +75,29 @@ TEST_F(SessionStoreTest, RefusesWhatTheMemoryOrTheLimitDoesNotHold) {
   const absl::Status no_memory = store_.Create(Spec(), false, kNow).status();
   EXPECT_EQ(ReasonOf(no_memory), ErrorReason::kNoFreeCache);
   EXPECT_EQ(RetryAfterOf(no_memory), absl::Seconds(3));
-  SessionStore small(1, absl::Seconds(3), &runner_, [this] { return bits_++; });
+  EXPECT_THAT(std::string(no_memory.message()), testing::HasSubstr("10 tokens (160 bytes): 640 bytes are taken"));
   store_.Remove(store_.NextExpired(absl::InfiniteFuture()));
+  EXPECT_NE(Create(), nullptr);
+  SessionStore small(1, absl::Seconds(3), Transcript(), 0, &runner_, [this] { return bits_++; });
   EXPECT_TRUE(small.Create(Spec(), false, kNow).ok());
   EXPECT_EQ(ReasonOf(small.Create(Spec(), false, kNow).status()), ErrorReason::kNoFreeCache);
+}
+
+TEST_F(SessionStoreTest, ParkedMemoryHoldsMoreSessions) {
+  SessionStore store(100, absl::Seconds(3), Transcript(), 30 * FakeModelRunner::kRowBytes, &runner_,
+                     [this] { return bits_++; });
+  int sessions = 0;
+  while (store.Create(Spec(), false, kNow).ok()) ++sessions;
+  EXPECT_EQ(sessions, 4 + 3 - 1);
+}
+
+TEST_F(SessionStoreTest, AHiddenSessionIsNotThere) {
+  LiveSession* fork = Create();
+  fork->unborn = true;
+  store_.UpdateExpiry(fork, kNow);
+  EXPECT_EQ(store_.Find(fork->id), nullptr);
+  EXPECT_THAT(store_.List({.page_size = 10, .page_token = "", .state = {}}, kNow).sessions, IsEmpty());
+  EXPECT_EQ(store_.next_expiry(), absl::InfiniteFuture());
 }
 
 TEST_F(SessionStoreTest, ExpiresIdleSessionsInOrder) {

@@ -106,6 +106,9 @@ class QueueWatch {
 
 class TurnQueueTest : public testing::Test {
  protected:
+  TurnQueueTest() {
+    for (LiveSession* session : {&a_, &b_}) session->cache = *runner_.NewCache(kShape);
+  }
   ~TurnQueueTest() override {
     queue_.RemoveIf([](const auto&) { return EarlyEnd{absl::CancelledError("")}; }, Reject);
   }
@@ -160,8 +163,8 @@ class TurnQueueTest : public testing::Test {
   FakeModelRunner runner_;
   Tenants tenants_{8};
   std::list<RecordingTurnSink> sinks_;
-  LiveSession a_{"a", SpecOf(kShape), *runner_.NewCache(kShape), false, kNow};
-  LiveSession b_{"b", SpecOf(kShape), *runner_.NewCache(kShape), false, kNow};
+  LiveSession a_{"a", SpecOf(kShape), Transcript(), 1, false, kNow};
+  LiveSession b_{"b", SpecOf(kShape), Transcript(), 1, false, kNow};
   TurnQueue queue_{4, 3, absl::Seconds(2)};
 };
 
@@ -299,7 +302,7 @@ TEST_F(TurnQueueTest, KeepsItsPromisesInEverySmallWorld) {
   constexpr int kKinds = 5;
   std::list<LiveSession> sessions;
   for (int i = 0; i < kSteps; ++i) {
-    sessions.emplace_back("s", SpecOf(kShape), *runner_.NewCache(kShape), false, kNow);
+    sessions.emplace_back("s", SpecOf(kShape), Transcript(), 1, false, kNow).cache = *runner_.NewCache(kShape);
   }
   int worlds = 1;
   for (int i = 0; i < kSteps; ++i) worlds *= kKinds;

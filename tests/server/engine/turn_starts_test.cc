@@ -53,5 +53,46 @@ TEST(TurnStartsTest, ForgetsTurnsThatWereUndone) {
   EXPECT_EQ(starts.size(), 0u);
 }
 
+TEST(TurnStartsTest, KnowsWhereToGoBackTo) {
+  TurnStarts starts;
+  EXPECT_EQ(starts.newest(), 0);
+  EXPECT_EQ(starts.StartAfter(0), std::nullopt);
+  starts.Add(2, 5);  // turn 1 was undone
+  starts.Add(3, 10);
+  starts.Add(6, 20);
+  EXPECT_EQ(starts.newest(), 6);
+  EXPECT_EQ(starts.num_turns(), 3);
+  EXPECT_EQ(starts.StartAfter(0), 5);
+  EXPECT_EQ(starts.StartAfter(1), 5);
+  EXPECT_EQ(starts.StartAfter(2), 10);
+  EXPECT_EQ(starts.StartAfter(3), 20);
+  EXPECT_EQ(starts.StartAfter(5), 20);
+  EXPECT_EQ(starts.StartAfter(6), std::nullopt);
+  EXPECT_EQ(starts.OldestBefore(6), 2);
+  EXPECT_EQ(starts.OldestBefore(11), 3);
+  EXPECT_EQ(starts.OldestBefore(21), 6);
+}
+
+TEST(TurnStartsTest, RemembersTheEndOfTheOpeningForEver) {
+  TurnStarts starts;
+  for (int64_t turn = 1; turn <= 100; ++turn) {
+    starts.Add(turn, 10 * turn);
+    starts.ForgetBefore(10 * turn - 15);
+  }
+  EXPECT_LE(starts.size(), 3u);
+  EXPECT_EQ(starts.num_turns(), 100);
+  EXPECT_EQ(starts.StartAfter(0), 10);
+  EXPECT_EQ(starts.StartAfter(50), std::nullopt) << "forgotten";
+  EXPECT_EQ(starts.StartAfter(99), 1000);
+  EXPECT_EQ(starts.OldestBefore(985), 98);
+  starts.Rewind(1000);
+  EXPECT_EQ(starts.num_turns(), 99);
+  starts.Rewind(10);
+  EXPECT_EQ(starts.num_turns(), 0);
+  starts.Add(101, 10);
+  EXPECT_EQ(starts.StartAfter(100), 10);
+  EXPECT_EQ(starts.num_turns(), 1);
+}
+
 }  // namespace
 }  // namespace perennial
