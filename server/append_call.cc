@@ -1,10 +1,12 @@
 #include "server/append_call.h"
 
+#include <string>
 #include <utility>
 
 #include "absl/status/statusor.h"
 #include "server/call_deadline.h"
 #include "server/status_mapping.h"
+#include "server/tenant_metadata.h"
 #include "server/to_proto.h"
 
 namespace perennial {
@@ -15,8 +17,10 @@ grpc::ServerUnaryReactor* AppendCall::Start(const ServiceParts* parts, grpc::Cal
   const std::shared_ptr<AppendCall> call(new AppendCall(parts, response));
   call->self_ = call;
   absl::StatusOr<CheckedAppend> append = CheckAppend(request, parts->rules);
-  absl::Status status = append.status();
+  absl::StatusOr<std::string> tenant = TenantOf(context->client_metadata());
+  absl::Status status = append.ok() ? tenant.status() : append.status();
   if (status.ok()) {
+    append->turn.tenant = *std::move(tenant);
     append->turn.deadline = DeadlineOf(*context);
     const int64_t text_bytes = append->text_bytes;
     const auto shared_append = std::make_shared<CheckedAppend>(*std::move(append));

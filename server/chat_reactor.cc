@@ -1,10 +1,12 @@
 #include "server/chat_reactor.h"
 
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "server/tenant_metadata.h"
 
 namespace perennial {
 
@@ -18,6 +20,12 @@ grpc::ServerWriteReactor<v1::ChatResponse>* ChatReactor::Start(const ServicePart
     reactor->EndWith(chat.status());
     return reactor.get();
   }
+  absl::StatusOr<std::string> tenant = TenantOf(context->client_metadata());
+  if (!tenant.ok()) {
+    reactor->EndWith(tenant.status());
+    return reactor.get();
+  }
+  chat->turn.tenant = *std::move(tenant);
   chat->turn.deadline = reactor->deadline();
   reactor->set_session_id(chat->turn.session_id);
   const int64_t text_bytes = chat->text_bytes;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "server/budget_request.h"
 #include "server/engine/error.h"
 #include "server/request_identity.h"
 #include "server/sampling_request.h"
@@ -150,6 +151,7 @@ absl::StatusOr<CheckedChat> CheckChat(const v1::ChatRequest& request, const Requ
   if (!on_disconnect.ok()) return on_disconnect.status();
   chat.turn.on_disconnect = *on_disconnect;
   if (absl::Status status = CheckPlaceInSession(request, chat.turn); !status.ok()) return status;
+  if (absl::Status status = CheckTurnBudget(request, rules, chat.turn); !status.ok()) return status;
   return chat;
 }
 

@@ -85,11 +85,17 @@ PERENNIAL_SAMPLING_FLAG(float, presence_penalty, "-2 … 2: subtracted from the 
 PERENNIAL_SAMPLING_FLAG(float, frequency_penalty, "-2 … 2: subtracted once per recent occurrence; 0: off");
 PERENNIAL_SAMPLING_FLAG(int32_t, repetition_window, "newest tokens that count as recent, at most 4096");
 PERENNIAL_FLAG(int64_t, max_tokens, "length of a reply in tokens");
+PERENNIAL_FLAG(std::string, on_repetition,
+               "when a reply repeats itself without end: ignore, report (at its end) or finish it");
 
 PERENNIAL_ENGINE_FLAG(int32_t, max_waiting_turns, "turns waiting in all sessions; then RESOURCE_EXHAUSTED");
 PERENNIAL_ENGINE_FLAG(int32_t, max_turns_per_session, "turns waiting in one session; then RESOURCE_EXHAUSTED");
 PERENNIAL_ENGINE_FLAG(int32_t, max_prompt_tokens, "message of a turn, in tokens");
 PERENNIAL_ENGINE_FLAG(int64_t, max_generated_tokens, "max_tokens that a turn may ask for");
+PERENNIAL_ENGINE_FLAG(int64_t, max_session_tokens, "tokens generated in a session's whole life; 0: without limit");
+PERENNIAL_ENGINE_FLAG(absl::Duration, max_turn_time, "a turn finishes when it has run for so long; 0: without limit");
+PERENNIAL_ENGINE_FLAG(int32_t, max_tenants,
+                      "tenants (metadata x-tenant) told apart at once; more share the turn of those who name none");
 PERENNIAL_ENGINE_FLAG(int32_t, max_stop_strings, "stop strings of a turn");
 PERENNIAL_ENGINE_FLAG(int32_t, max_stop_string_bytes, "bytes of a stop string");
 PERENNIAL_ENGINE_FLAG(int32_t, max_stop_tokens, "stop tokens of a turn");
@@ -143,11 +149,12 @@ const std::vector<FlagGroup>& FlagGroups() {
         "max_labels",          "max_label_bytes", "transcript_turns",    "transcript_bytes",   "max_page_size"}},
       {"Replies, where neither the request nor the model's generation_config.json says otherwise",
        {"temperature", "top_k", "top_p", "min_p", "typical_p", "repetition_penalty", "presence_penalty",
-        "frequency_penalty", "repetition_window", "max_tokens"}},
+        "frequency_penalty", "repetition_window", "max_tokens", "on_repetition"}},
       {"Limits of a turn",
-       {"max_waiting_turns", "max_turns_per_session", "max_prompt_tokens", "max_generated_tokens", "max_stop_strings",
-        "max_stop_string_bytes", "max_stop_tokens", "max_logit_biases", "max_top_logprobs", "max_json_schema_bytes",
-        "max_text_bytes", "inline_text_bytes", "max_waiting_texts"}},
+       {"max_waiting_turns", "max_turns_per_session", "max_prompt_tokens", "max_generated_tokens", "max_session_tokens",
+        "max_turn_time", "max_tenants", "max_stop_strings", "max_stop_string_bytes", "max_stop_tokens",
+        "max_logit_biases", "max_top_logprobs", "max_json_schema_bytes", "max_text_bytes", "inline_text_bytes",
+        "max_waiting_texts"}},
       {"Steps", {"max_running_turns", "max_step_tokens", "prefill_chunk_tokens"}},
       {"Streams and shutdown",
        {"max_unread_bytes", "slow_reader_timeout", "detach_timeout", "replay_bytes", "kept_replay_bytes",
@@ -232,6 +239,7 @@ ServerOptions OptionsFromFlags(const HostLimits& host) {
   options.sampling.frequency_penalty = absl::GetFlag(FLAGS_frequency_penalty);
   options.sampling.repetition_window = absl::GetFlag(FLAGS_repetition_window);
   options.max_tokens = absl::GetFlag(FLAGS_max_tokens);
+  options.on_repetition = absl::GetFlag(FLAGS_on_repetition);
 
   options.max_text_bytes = absl::GetFlag(FLAGS_max_text_bytes);
   options.inline_text_bytes = absl::GetFlag(FLAGS_inline_text_bytes);
@@ -258,6 +266,9 @@ ServerOptions OptionsFromFlags(const HostLimits& host) {
   engine.max_generated_tokens = absl::GetFlag(FLAGS_max_generated_tokens);
   engine.max_note_tokens = absl::GetFlag(FLAGS_max_note_tokens);
   engine.evict_notice_tokens = absl::GetFlag(FLAGS_evict_notice_tokens);
+  engine.max_session_tokens = absl::GetFlag(FLAGS_max_session_tokens);
+  engine.max_turn_time = absl::GetFlag(FLAGS_max_turn_time);
+  engine.max_tenants = absl::GetFlag(FLAGS_max_tenants);
   engine.max_stop_strings = absl::GetFlag(FLAGS_max_stop_strings);
   engine.max_stop_string_bytes = absl::GetFlag(FLAGS_max_stop_string_bytes);
   engine.max_stop_tokens = absl::GetFlag(FLAGS_max_stop_tokens);

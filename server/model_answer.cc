@@ -56,6 +56,9 @@ v1::Limits MakeLimits(const RequestRules& rules) {
   *limits.mutable_heartbeat_interval() = ToProto(engine.heartbeat_interval);
   *limits.mutable_slow_reader_timeout() = ToProto(engine.slow_reader_timeout);
   limits.set_max_unread_bytes(options.max_unread_bytes);
+  *limits.mutable_max_turn_time() = ToProto(engine.max_turn_time);
+  limits.set_max_session_tokens(engine.max_session_tokens);
+  limits.set_max_tenants(engine.max_tenants);
   *limits.mutable_detach_timeout() = ToProto(engine.detach_timeout);
   *limits.mutable_request_id_ttl() = ToProto(engine.request_id_ttl);
   limits.set_max_request_ids(engine.max_request_ids);
@@ -88,6 +91,7 @@ v1::GetModelResponse MakeModelAnswer(const ModelFacts& model, const RequestRules
   defaults->set_eviction(ToProto(rules.eviction));
   defaults->set_pinned_head(ToPinnedHead(rules.pinned_head));
   *defaults->mutable_idle_timeout() = ToProto(rules.options.idle_timeout);
+  defaults->set_on_repetition(ToProto(rules.on_repetition));
   *answer.mutable_limits() = MakeLimits(rules);
   return answer;
 }

@@ -23,6 +23,7 @@ namespace {
 constexpr absl::string_view kLogLevels[] = {"trace", "debug", "info", "warn", "error", "off"};
 constexpr absl::string_view kPinnedHeads[] = {"system_prompt", "system_prompt_start", "sinks_only"};
 constexpr absl::string_view kEvictions[] = {"turn_wise", "token_wise"};
+constexpr absl::string_view kOnRepetition[] = {"ignore", "report", "finish"};
 constexpr absl::string_view kDtypes[] = {"auto", "float32", "bfloat16", "float16"};
 
 absl::Status Bad(absl::string_view flag, absl::string_view complaint) {
@@ -116,6 +117,9 @@ absl::Status ValidateServerOptions(const ServerOptions& options) {
   }
   check(CheckRange("max_generated_tokens", options.engine.max_generated_tokens, 1, int64_t{1} << 40));
   check(CheckRange("max_tokens", options.max_tokens, 1, options.engine.max_generated_tokens));
+  check(CheckOneOf("on_repetition", options.on_repetition, kOnRepetition));
+  check(CheckRange("max_session_tokens", options.engine.max_session_tokens, 0, int64_t{1} << 50));
+  check(CheckDuration("max_turn_time", options.engine.max_turn_time, absl::ZeroDuration(), absl::Hours(24 * 36500)));
   check(CheckRange("max_text_bytes", options.max_text_bytes, 1, 1 << 28));
   check(CheckRange("inline_text_bytes", options.inline_text_bytes, 0, 1 << 28));
   check(CheckRange("max_waiting_texts", options.max_waiting_texts, 1, 1 << 20));

@@ -48,6 +48,7 @@ struct ServerOptions {
   // max_tokens.
   SamplingParams sampling;
   int64_t max_tokens = 1024;
+  std::string on_repetition = "report";  // "ignore", "report" or "finish"
 
   // Texts and streams.
   int32_t max_text_bytes = 1 << 20;           // of all texts of one request

@@ -39,6 +39,9 @@ RequestRules MakeRequestRules(const ServerOptions& options, const RunnerLimits& 
   rules.max_tokens = options.max_tokens;
   if (generation.max_new_tokens.value_or(0) > 0) rules.max_tokens = *generation.max_new_tokens;
   rules.max_tokens = std::min(rules.max_tokens, options.engine.max_generated_tokens);
+  rules.on_repetition = options.on_repetition == "ignore"   ? OnRepetition::kIgnore
+                        : options.on_repetition == "finish" ? OnRepetition::kFinish
+                                                            : OnRepetition::kReport;
   return rules;
 }
 

@@ -11,6 +11,7 @@
 #include "model/model_runner.h"
 #include "model/sampler.h"
 #include "model/sink_window.h"
+#include "server/engine/turn.h"
 #include "server/options.h"
 
 namespace perennial {
@@ -33,6 +34,7 @@ struct RequestRules {
   // What unset fields of a session stand for.
   PinnedHead pinned_head = PinnedHead::kSystemPrompt;
   EvictionPolicy eviction = EvictionPolicy::kTurnWise;
+  OnRepetition on_repetition = OnRepetition::kReport;  // the server's flag
 };
 
 // `generation.do_sample` false means greedy: temperature 0. A checkpoint's value that is out of range is ignored, as if

@@ -7,6 +7,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "server/budget_request.h"
 #include "server/request_identity.h"
 #include "server/to_proto.h"
 
@@ -218,6 +219,9 @@ absl::StatusOr<CheckedSession> CheckSessionConfig(const v1::SessionConfig& confi
   absl::StatusOr<Labels> labels = CheckLabels("config.labels", config.labels(), rules);
   if (!labels.ok()) return labels.status();
   session.spec.labels = *std::move(labels);
+  absl::StatusOr<SessionBudget> budget = CheckSessionBudget("config.budget", config.budget(), rules);
+  if (!budget.ok()) return budget.status();
+  session.spec.budget = *budget;
   return session;
 }
 

@@ -26,8 +26,21 @@ v1::FinishReason ToFinishReason(FinishReason reason) {
       return v1::FINISH_REASON_STOP_TOKEN;
     case FinishReason::kCancelled:
       return v1::FINISH_REASON_CANCELLED;
+    case FinishReason::kRepetition:
+      return v1::FINISH_REASON_REPETITION;
+    case FinishReason::kTurnBudget:
+      return v1::FINISH_REASON_TURN_BUDGET;
+    case FinishReason::kSessionBudget:
+      return v1::FINISH_REASON_SESSION_BUDGET;
   }
   return v1::FINISH_REASON_UNSPECIFIED;
+}
+
+v1::SessionBudget ToBudget(const SessionBudget& budget) {
+  v1::SessionBudget message;
+  message.set_generated_tokens(budget.generated_tokens);
+  *message.mutable_time() = ToProto(budget.time);
+  return message;
 }
 
 void SetEvent(const TurnState& state, v1::TurnEvent& message) {
@@ -190,6 +203,18 @@ v1::Notes ToProto(const SessionNotes& notes) {
   return message;
 }
 
+v1::OnRepetition ToProto(OnRepetition action) {
+  switch (action) {
+    case OnRepetition::kIgnore:
+      return v1::ON_REPETITION_IGNORE;
+    case OnRepetition::kReport:
+      return v1::ON_REPETITION_REPORT;
+    case OnRepetition::kFinish:
+      return v1::ON_REPETITION_FINISH;
+  }
+  return v1::ON_REPETITION_UNSPECIFIED;
+}
+
 v1::SessionMemory ToProto(const SessionMemory& memory) {
   v1::SessionMemory message;
   message.set_stream_tokens(memory.stream_tokens);
@@ -221,6 +246,8 @@ v1::Session ToProto(const SessionSummary& session) {
   *message.mutable_memory() = ToProto(session.memory);
   *message.mutable_notes() = ToProto(session.notes);
   message.set_eviction(ToProto(session.eviction));
+  *message.mutable_used() = ToBudget(session.used);
+  *message.mutable_budget() = ToBudget(session.budget);
   return message;
 }
 
@@ -325,6 +352,13 @@ v1::TurnEvent ToFinishedEvent(const TurnResult& result) {
   *timing->mutable_first_token() = ToProto(result.timing.first_token);
   *timing->mutable_decode() = ToProto(result.timing.decode);
   *finished->mutable_memory() = ToProto(result.memory);
+  if (result.repetition.has_value()) {
+    v1::Repetition* repetition = finished->mutable_repetition();
+    repetition->set_period_tokens(result.repetition->period_tokens);
+    repetition->set_times(result.repetition->times);
+    repetition->set_exact(result.repetition->exact);
+    repetition->set_after_tokens(result.repetition->after_tokens);
+  }
   return message;
 }
 

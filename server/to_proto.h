@@ -27,6 +27,7 @@ v1::TurnPhase ToProto(TurnPhase phase);
 v1::EvictionPolicy ToProto(EvictionPolicy eviction);
 v1::Usage ToProto(const TurnUsage& usage);
 v1::Notes ToProto(const SessionNotes& notes);
+v1::OnRepetition ToProto(OnRepetition action);
 v1::SessionMemory ToProto(const SessionMemory& memory);
 v1::Session ToProto(const SessionSummary& session);
 v1::TranscriptTurn ToProto(const TranscriptTurn& turn);

@@ -17,6 +17,7 @@ ActiveTurn::ActiveTurn(SubmittedTurn submitted, LiveSession* session, const Engi
       options_(options),
       turn_(session->last_turn + 1),
       admitted_(now),
+      time_end_(TimeEndOf(now, submitted_.spec, session->budget, session->used)),
       begin_(session->window.num_tokens()),
       horizon_before_(session->window.horizon()),
       noticed_before_(session->noticed_horizon),
@@ -24,7 +25,9 @@ ActiveTurn::ActiveTurn(SubmittedTurn submitted, LiveSession* session, const Engi
       own_begin_(begin_ + static_cast<int64_t>(to_feed_.size())),
       last_service_(service),
       sampler_(submitted_.spec, model),
-      text_(submitted_.spec.stop_strings, model->trim_leading_space) {
+      text_(submitted_.spec.stop_strings, model->trim_leading_space),
+      repetition_(submitted_.spec.on_repetition == OnRepetition::kIgnore ? nullptr
+                                                                         : std::make_unique<RepetitionDetector>()) {
   PERENNIAL_CHECK(session->admissible());
   TurnSpec& spec = submitted_.spec;
   // From here on the prompt is in to_feed_ only: a long one is not kept twice.
@@ -126,6 +129,7 @@ std::optional<ActiveTurn::End> ActiveTurn::AcceptToken(TokenId token, absl::Time
   }
   timing_.decode = now - first_token_at_;
   ++usage_.generated_tokens;
+  ++session_->used.generated_tokens;
   record().CountToken();
   usage_.evicted_tokens = session_->window.horizon() - horizon_before_;
   ReportEviction(EvictionReason::kWindowFull, now);
@@ -144,6 +148,7 @@ std::optional<ActiveTurn::End> ActiveTurn::AcceptToken(TokenId token, absl::Time
     return EndFor(sampler_.IsStop(token) ? FinishReason::kStopToken : FinishReason::kEndOfTurn);
   }
   ++untold_tokens_;
+  if (repetition_ != nullptr) repetition_->Add(token);
 
   std::string text = text_.Add(model_->token_bytes(token));
   std::optional<End> end;
@@ -153,12 +158,21 @@ std::optional<ActiveTurn::End> ActiveTurn::AcceptToken(TokenId token, absl::Time
     text += text_.Finish();
     end = EndFor(FinishReason::kEndOfTurn);
     end->status = std::move(status);
-  } else if (spec().max_tokens > 0 && usage_.generated_tokens == spec().max_tokens) {
+  } else if (const std::optional<FinishReason> reason = WhyFull()) {
     text += text_.Finish();
-    end = EndFor(FinishReason::kMaxTokens);
+    end = EndFor(*reason);
   }
   SendText(std::move(text), now);
   return end;
+}
+
+std::optional<FinishReason> ActiveTurn::WhyFull() const {
+  if (spec().on_repetition == OnRepetition::kFinish && repetition_->found().has_value()) {
+    return FinishReason::kRepetition;
+  }
+  if (IsUsedUp(session_->budget, session_->used)) return FinishReason::kSessionBudget;
+  if (spec().max_tokens > 0 && usage_.generated_tokens == spec().max_tokens) return FinishReason::kMaxTokens;
+  return std::nullopt;
 }
 
 ActiveTurn::End ActiveTurn::EndFor(FinishReason reason) const {
@@ -273,6 +287,7 @@ TurnResult ActiveTurn::Result(absl::Status status) {
   result.usage = usage_;
   result.timing = timing_;
   result.memory = session_->Memory();
+  if (repetition_ != nullptr) result.repetition = repetition_->found();
   return result;
 }
 

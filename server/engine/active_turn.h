@@ -19,8 +19,10 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "model/model_runner.h"
+#include "model/repetition_detector.h"
 #include "model/text/text_stream.h"
 #include "model/token.h"
+#include "server/engine/budgets.h"
 #include "server/engine/engine.h"
 #include "server/engine/live_session.h"
 #include "server/engine/reply_sampler.h"
@@ -59,6 +61,9 @@ class ActiveTurn {
   TurnRecord& record() const { return *submitted_.record; }
   const TurnUsage& usage() const { return usage_; }
   bool decoding() const { return committed_; }
+  absl::Time admitted() const { return admitted_; }
+  // When its time is used up, and what it then finishes with.
+  const TimeEnd& time_end() const { return time_end_; }
 
   TurnDemand Demand() const;
 
@@ -106,6 +111,8 @@ class ActiveTurn {
   // The stream after a reply: what was sampled last and not fed (none after an end token), and what closes the reply.
   void CloseReply();
   End EndFor(FinishReason reason) const;
+  // Why the reply ends with the token that was sampled last, which ends nothing by itself.
+  std::optional<FinishReason> WhyFull() const;
   absl::Status Undo(ModelRunner& runner, absl::Time now);
   TurnResult Result(absl::Status status);
 
@@ -115,6 +122,7 @@ class ActiveTurn {
   const EngineOptions* const options_;
   const int64_t turn_;  // number in its session, from 1; not used again if the turn is undone
   const absl::Time admitted_;
+  const TimeEnd time_end_;
   const int64_t begin_;           // stream index where the turn began to feed; an undo goes back to it
   const int64_t horizon_before_;  // then
   const int64_t noticed_before_;  // LiveSession::noticed_horizon then
@@ -131,7 +139,8 @@ class ActiveTurn {
 
   ReplySampler sampler_;
   TextStream text_;
-  int32_t untold_tokens_ = 0;  // sampled since the last text
+  const std::unique_ptr<RepetitionDetector> repetition_;  // nullptr: not looked for
+  int32_t untold_tokens_ = 0;                             // sampled since the last text
   std::vector<TurnLogprobs> untold_logprobs_;
   TurnUsage usage_;
   TurnTiming timing_;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "model/check.h"
+#include "server/engine/budgets.h"
 #include "server/engine/error.h"
 #include "server/engine/spec_checks.h"
 
@@ -24,6 +25,7 @@ BatchingEngine::~BatchingEngine() { Stop(); }
 
 void BatchingEngine::CreateSession(SessionSpec spec, Done<SessionSummary> done) {
   absl::Status check = CheckSessionSpec(spec, options_, runner_limits_);
+  spec.budget = LimitedBudget(spec.budget, options_);
   Put(CreateSessionCall{std::move(spec), std::move(check), std::move(done)});
 }
 
@@ -70,6 +72,8 @@ void BatchingEngine::GetTranscript(std::string id, Done<std::vector<TranscriptTu
 
 std::shared_ptr<TurnTicket> BatchingEngine::Submit(TurnSpec spec, TurnSink* sink) {
   absl::Status check = CheckTurnSpec(spec, options_, runner_limits_);
+  spec.max_time = LimitedMaxTime(spec.max_time, options_);
+  if (spec.ephemeral.has_value()) spec.ephemeral->budget = LimitedBudget(spec.ephemeral->budget, options_);
   SubmittedTurn turn(std::move(spec), sink, std::move(check), &options_, clock_->Now());
   std::shared_ptr<TurnTicket> ticket = turn.record->starter_ticket();
   Put(std::move(turn));

@@ -71,13 +71,16 @@ void TurnLoop::TakeCall(ForkSessionCall call) {
                       .first_turn = parent->first_turn,
                       .idle_timeout = parent->idle_timeout,
                       .route = parent->route,
-                      .labels = call.spec.labels.has_value() ? *std::move(call.spec.labels) : parent->labels};
+                      .labels = call.spec.labels.has_value() ? *std::move(call.spec.labels) : parent->labels,
+                      .request = {},
+                      .budget = parent->budget};
   absl::StatusOr<LiveSession*> created = sessions_.Create(std::move(spec), /*ephemeral=*/false, now);
   if (!created.ok()) return call.done(created.status());
   ++stats_.sessions_created;
   LiveSession* const fork = *created;
   static_cast<SessionStream&>(*fork) = *parent;
   fork->last_turn = parent->last_turn;
+  fork->used = parent->used;  // what a fork could do, its parent could
   if (!parent->has_slots()) {
     ++stats_.sessions_forked;
     RememberSession(parent_id, request, *fork, now);

@@ -18,6 +18,11 @@ absl::Status CheckPositive(absl::string_view name, absl::Duration value) {
   return absl::InvalidArgumentError(absl::StrCat(name, ": ", absl::FormatDuration(value), " must be more than 0"));
 }
 
+absl::Status CheckNotNegative(absl::string_view name, absl::Duration value) {
+  if (value >= absl::ZeroDuration()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(name, ": ", absl::FormatDuration(value), " must not be negative"));
+}
+
 }  // namespace
 
 absl::Status ValidateEngineOptions(const EngineOptions& options, const RunnerLimits& runner) {
@@ -35,6 +40,8 @@ absl::Status ValidateEngineOptions(const EngineOptions& options, const RunnerLim
            CheckRange("max_generated_tokens", options.max_generated_tokens, 1, int64_t{1} << 62),
            CheckRange("max_note_tokens", options.max_note_tokens, 0, options.max_step_tokens),
            CheckRange("evict_notice_tokens", options.evict_notice_tokens, 0, 1 << 16),
+           CheckRange("max_session_tokens", options.max_session_tokens, 0, int64_t{1} << 62),
+           CheckNotNegative("max_turn_time", options.max_turn_time),
            CheckRange("max_stop_strings", options.max_stop_strings, 0, kMost),
            CheckRange("max_stop_string_bytes", options.max_stop_string_bytes, 1, kMost),
            CheckRange("max_stop_tokens", options.max_stop_tokens, 0, kMost),

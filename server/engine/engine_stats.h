@@ -41,12 +41,13 @@ struct EngineStats {
   int64_t turns_finished = 0;   // with an OK status, but for cancelled ones
   int64_t turns_cancelled = 0;  // CancelTurn, interrupt, disconnect, deadline
   int64_t turns_failed = 0;     // admitted, and ended by MODEL_FAILURE, SLOW_READER or SHUTTING_DOWN
-  int64_t turns_rejected = 0;   // never admitted: bad field, no session, queue full, no cache, draining
-  int64_t turns_rejoined = 0;   // submitted again under a known request id: not turns of their own
-  int64_t detached_turns = 0;   // wait or run, and nobody follows
-  int64_t kept_turns = 0;       // have ended, and can be replayed
-  int64_t replay_bytes = 0;     // events kept for replay, of all turns
-  int64_t request_ids = 0;      // remembered
+  // Never admitted: bad field, no session, queue full, no cache, draining, the session's budget used up.
+  int64_t turns_rejected = 0;
+  int64_t turns_rejoined = 0;  // submitted again under a known request id: not turns of their own
+  int64_t detached_turns = 0;  // wait or run, and nobody follows
+  int64_t kept_turns = 0;      // have ended, and can be replayed
+  int64_t replay_bytes = 0;    // events kept for replay, of all turns
+  int64_t request_ids = 0;     // remembered
 
   // Tokens.
   int64_t prefill_tokens = 0;    // prompts: unfed and own tokens

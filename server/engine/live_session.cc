@@ -65,7 +65,8 @@ LiveSession::LiveSession(std::string session_id, SessionSpec spec, Transcript em
       reserved_bytes(reserved),
       idle_timeout(spec.idle_timeout),
       labels(std::move(spec.labels)),
-      last_used(now) {}
+      last_used(now),
+      budget(spec.budget) {}
 
 SessionMemory LiveSession::Memory() const {
   SessionMemory memory;
@@ -98,6 +99,8 @@ SessionSummary LiveSession::Describe(absl::Time now) const {
   session.memory = Memory();
   session.eviction = window.policy();
   session.notes = notes.Describe();
+  session.budget = budget;
+  session.used = used;
   return session;
 }
 

@@ -96,6 +96,8 @@ struct LiveSession : SessionStream {
   bool deleted = false;       // DeleteSession came; its turns are ended in the next Reap
   bool unborn = false;        // a fork whose cache is still being copied
   absl::Time last_used;
+  const SessionBudget budget;
+  SessionBudget used;  // a running turn's time comes to it at its end
   absl::Time expires = absl::InfiniteFuture();
   // Number of the newest turn that was admitted, 0 before the first. Never goes back, also not when a turn is undone or
   // the stream rewound: numbers are not used twice. A fork goes on from its parent's.

@@ -19,6 +19,13 @@ namespace perennial {
 
 using Labels = std::map<std::string, std::string>;
 
+// How much a session may use in its whole life, or has used. 0 in a budget: without limit.
+struct SessionBudget {
+  int64_t generated_tokens = 0;  // sampled, by turns that were not undone
+  absl::Duration time;           // from admission to end of its turns, undone ones included
+  bool operator==(const SessionBudget&) const = default;
+};
+
 // What a session is made from.
 struct SessionSpec {
   CacheShape shape;
@@ -29,6 +36,7 @@ struct SessionSpec {
   std::string route;                         // the client's; a proxy hashes it; grants nothing
   Labels labels;
   RequestTag request;  // a retry is given the session that was made before; not for ephemeral ones
+  SessionBudget budget;
 };
 
 // How much of the session's stream the model can read. Tokens are counted over the whole stream, unfed ones included.
@@ -81,6 +89,8 @@ struct SessionSummary {
   SessionMemory memory;
   EvictionPolicy eviction = EvictionPolicy::kTokenWise;
   SessionNotes notes;
+  SessionBudget budget;  // with the server's limits
+  SessionBudget used;    // by turns that have ended; tokens by the running one too
 };
 
 // Unset fields stay as they are.

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
+#include "server/engine/budgets.h"
 #include "server/engine/sampling_checks.h"
 #include "server/engine/session_id.h"
 #include "server/engine/tenants.h"
@@ -61,6 +62,7 @@ absl::Status CheckStream(const SessionSpec& spec, const EngineOptions& options, 
   if (spec.shape.note_tokens > options.max_note_tokens) {
     return Invalid("shape: note_tokens is ", spec.shape.note_tokens, ", must be at most ", options.max_note_tokens);
   }
+  if (absl::Status status = CheckBudget(spec.budget, options); !status.ok()) return status;
   return CheckTokens("opening", spec.opening, 0, options.max_opening_tokens, runner);
 }
 
@@ -144,6 +146,7 @@ absl::Status CheckTurnSpec(const TurnSpec& spec, const EngineOptions& options, c
     }
   }
   if (absl::Status status = CheckSampling(spec, options, runner); !status.ok()) return status;
+  if (absl::Status status = CheckMaxTime(spec.max_time, options); !status.ok()) return status;
   if (!IsTenantName(spec.tenant)) {
     return Invalid("tenant: has ", spec.tenant.size(), " characters, must have at most ", kMaxTenantBytes,
                    " of A-Z, a-z, 0-9, _, . and -");

@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "model/repetition_detector.h"
 #include "model/sampler.h"
 #include "model/text/message.h"
 #include "model/text/user_turn.h"
@@ -41,6 +42,13 @@ enum class IfBusy {
 enum class OnDisconnect {
   kCancel,    // it ends with the reader
   kContinue,  // it goes on, for EngineOptions::detach_timeout without any reader
+};
+
+// What to do when a reply repeats itself without end (RepetitionDetector).
+enum class OnRepetition {
+  kIgnore,  // not looked for
+  kReport,  // TurnResult::repetition
+  kFinish,  // the turn also finishes with kRepetition
 };
 
 // One user message and how to answer it; or messages that are only fed.
@@ -75,7 +83,9 @@ struct TurnSpec {
   // A retry finds its turn by it: the turn of the same id in the same session (without a session id: of all such turns)
   // is followed from its first event, and nothing is generated again. REQUEST_ID_REUSED if the fingerprint differs.
   RequestTag request;
-  absl::Time deadline = absl::InfiniteFuture();  // of the starting reader
+  absl::Time deadline = absl::InfiniteFuture();        // of the starting reader
+  absl::Duration max_time = absl::InfiniteDuration();  // budgets.h
+  OnRepetition on_repetition = OnRepetition::kReport;
 };
 
 // Where the turn's request id counts: in its session, or among the turns that came without a session id.
@@ -183,7 +193,10 @@ enum class FinishReason {
   kMaxTokens,
   kStop,
   kStopToken,
-  kCancelled,  // CancelTurn, or a turn with IfBusy::kInterrupt
+  kCancelled,      // CancelTurn, or a turn with IfBusy::kInterrupt
+  kRepetition,     // the reply repeated itself without end
+  kTurnBudget,     // max_time has passed
+  kSessionBudget,  // the session's budget is used up; turn 0: it was before the turn
 };
 
 struct TurnUsage {
@@ -213,7 +226,8 @@ struct TurnResult {
   int64_t turn = 0;  // 0: never admitted
   TurnUsage usage;
   TurnTiming timing;
-  SessionMemory memory;  // after the turn
+  SessionMemory memory;                  // after the turn
+  std::optional<Repetition> repetition;  // the first that was found in the reply
 };
 
 // A reader of a turn: where its events go. The engine calls it on its own thread, one call at a time, never after

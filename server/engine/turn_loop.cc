@@ -129,7 +129,9 @@ void TurnLoop::StopAll() {
 absl::Time TurnLoop::NextWakeTime() const {
   absl::Time next =
       std::min({sessions_.next_expiry(), queue_.NextWakeTime(), records_.NextWakeTime(), request_ids_.next_expiry()});
-  for (const std::unique_ptr<ActiveTurn>& turn : running_) next = std::min(next, turn->record().NextWakeTime());
+  for (const std::unique_ptr<ActiveTurn>& turn : running_) {
+    next = std::min({next, turn->record().NextWakeTime(), turn->time_end().at});
+  }
   if (draining_ && (!running_.empty() || records_.has_readers())) next = std::min(next, drain_deadline_);
   return next;
 }

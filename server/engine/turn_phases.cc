@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/engine/budgets.h"
 #include "server/engine/error.h"
 #include "server/engine/spec_checks.h"
 #include "server/engine/turn_loop.h"
@@ -104,6 +105,7 @@ std::optional<EarlyEnd> TurnLoop::WhyEnd(const ActiveTurn& turn, absl::Time now)
   if (!readers.ok()) return EarlyEnd{std::move(readers)};
   if (turn.record().cancel_requested()) return EarlyEnd{absl::OkStatus(), FinishReason::kCancelled};
   if (draining_ && drain_deadline_ <= now) return EarlyEnd{ShuttingDown()};
+  if (turn.time_end().at <= now) return EarlyEnd{absl::OkStatus(), turn.time_end().reason};
   return std::nullopt;
 }
 
@@ -114,6 +116,9 @@ std::optional<EarlyEnd> TurnLoop::WhyEnd(const SubmittedTurn& turn, const LiveSe
   if (turn.record->cancel_requested()) return EarlyEnd{absl::OkStatus(), FinishReason::kCancelled};
   if (draining_) return EarlyEnd{ShuttingDown()};
   if (absl::Status stale = CheckExpectedTurn(turn.spec, session); !stale.ok()) return EarlyEnd{std::move(stale)};
+  if (IsUsedUpFor(turn.spec, session.budget, session.used)) {
+    return EarlyEnd{absl::OkStatus(), FinishReason::kSessionBudget};
+  }
   return std::nullopt;
 }
 
@@ -153,6 +158,9 @@ void TurnLoop::Seat(SubmittedTurn turn, absl::Time now) {
   request_ids_.Begin(RequestScope(turn.spec), turn.spec.request, turn.record);
   turn.spec.session_id = (*session)->id;
   turn.record->SetSession((*session)->id);
+  if (IsUsedUpFor(turn.spec, (*session)->budget, (*session)->used)) {
+    return Reject(std::move(turn), {absl::OkStatus(), FinishReason::kSessionBudget}, now);
+  }
   turn.tenant = tenants_.Enter(turn.spec.tenant);
   const bool cancelled = turn.record->cancel_requested();
   queue_.Push(std::move(turn), *session);
@@ -206,7 +214,8 @@ bool TurnLoop::AdmitWaiting(absl::Time now) {
 }
 
 void TurnLoop::Reject(SubmittedTurn turn, EarlyEnd why, absl::Time now) {
-  const bool cancelled = why.status.ok() || absl::IsCancelled(why.status) || absl::IsDeadlineExceeded(why.status);
+  const bool cancelled = why.status.ok() ? why.reason == FinishReason::kCancelled
+                                         : absl::IsCancelled(why.status) || absl::IsDeadlineExceeded(why.status);
   ++(cancelled ? stats_.turns_cancelled : stats_.turns_rejected);
   FinishRecord(turn, ResultOfRejected(turn, std::move(why), now), now);
 }
@@ -226,6 +235,7 @@ void TurnLoop::SendResult(ActiveTurn& turn, TurnResult result, absl::Time now) {
   ended_.push_back(&turn);
   LiveSession* session = turn.session();
   session->last_used = now;
+  session->used.time += now - turn.admitted();
   sessions_.UpdateExpiry(session, now);
   if (result.status.ok()) {
     ++(result.reason == FinishReason::kCancelled ? stats_.turns_cancelled : stats_.turns_finished);

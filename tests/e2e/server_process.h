@@ -26,6 +26,7 @@ class ChildProcess {
   ChildProcess& operator=(const ChildProcess&) = delete;
 
   void Signal(int signal);
+  pid_t pid() const { return pid_; }
 
   // Waits until the process has printed `text` and returns true, or has closed its output without, or a minute has
   // passed, and returns false.

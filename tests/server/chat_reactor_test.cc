@@ -57,6 +57,26 @@ class GatedRenderer final : public BytePromptRenderer {
   absl::Notification gate;
 };
 
+TEST(ChatReactorTest, TheTenantComesFromTheMetadata) {
+  FakeEngine engine;
+  ServedEngine served(&engine);
+  v1::ChatResponse response;
+  grpc::ClientContext context;
+  context.AddMetadata("x-tenant", "blue");
+  const auto reader = served.stub->Chat(&context, Say(kSessionId, "hi"));
+  const FakeEngine::Submitted turn = engine.AwaitTurn();
+  EXPECT_EQ(turn.spec.tenant, "blue");
+  turn.sink->OnFinish(Finished(1));
+  while (reader->Read(&response)) continue;
+  EXPECT_TRUE(reader->Finish().ok());
+
+  grpc::ClientContext bad;
+  bad.AddMetadata("x-tenant", "no name");
+  const auto refused = served.stub->Chat(&bad, Say(kSessionId, "hi"));
+  while (refused->Read(&response)) continue;
+  EXPECT_EQ(refused->Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
 TEST(ChatReactorTest, StreamsEventsInOrderAndEndsWithFinishedAndOk) {
   FakeEngine engine;
   ServedEngine served(&engine);

@@ -102,6 +102,7 @@ TEST(ChatRequestTest, EveryBadFieldIsNamedWithItsLimit) {
        }},
       {"long_message", [](v1::ChatRequest& r) { r.set_long_message(static_cast<v1::LongMessage>(9)); }},
       {"if_busy", [](v1::ChatRequest& r) { r.set_if_busy(static_cast<v1::IfBusy>(9)); }},
+      {"priority", [](v1::ChatRequest& r) { r.set_priority(static_cast<v1::Priority>(9)); }},
       {"config.sink_tokens",
        [](v1::ChatRequest& r) {
          r.clear_session_id();

@@ -96,6 +96,8 @@ TEST(FlagsTest, EveryFlagIsRead) {
                      "|", e.max_label_bytes, "|", absl::FormatDuration(e.max_idle_timeout), "|",
                      absl::FormatDuration(e.heartbeat_interval), "|", absl::FormatDuration(e.slow_reader_timeout), "|",
                      absl::FormatDuration(e.retry_after)),
+        absl::StrCat("|", o.on_repetition, "|", e.max_session_tokens, "|", absl::FormatDuration(e.max_turn_time), "|",
+                     e.max_tenants),
         absl::StrCat("|", absl::FormatDuration(e.detach_timeout), "|", e.replay_bytes, "|", e.kept_replay_bytes, "|",
                      e.max_readers_per_turn, "|", absl::FormatDuration(e.request_id_ttl), "|", e.max_request_ids),
         absl::StrCat("|", e.transcript_turns, "|", e.transcript_bytes, "|", e.parked_memory, "|",

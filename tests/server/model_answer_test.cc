@@ -12,6 +12,7 @@ TEST(ModelAnswerTest, EveryFieldIsFilledIn) {
   options.cache_tokens = 512;
   options.engine.parked_memory = 1 << 20;
   options.engine.transcript_turns = 7;  // 0: none are kept
+  options.engine.max_session_tokens = 1 << 20;
   const RunnerLimits runner = {.vocab_size = 1000,
                                .max_tokens_per_step = 512,
                                .max_cache_tokens = 2048,

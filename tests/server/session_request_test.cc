@@ -78,6 +78,7 @@ TEST(SessionRequestTest, EveryBadFieldIsNamed) {
        [](v1::SessionConfig& c) {
          for (int i = 0; i < 33; ++i) (*c.mutable_labels())[absl::StrCat(i)] = "";
        }},
+      {"config.budget.generated_tokens", [](v1::SessionConfig& c) { c.mutable_budget()->set_generated_tokens(-1); }},
       {"config.history[1].role",
        [](v1::SessionConfig& c) {
          AddMessage(c, v1::ROLE_SYSTEM, "s");
@@ -105,10 +106,12 @@ TEST(SessionRequestTest, LimitsThemselvesAreAllowed) {
   config.set_route(std::string(64, '_'));
   for (int i = 0; i < 32; ++i) (*config.mutable_labels())[absl::StrCat(i)] = std::string(256, 'x');
   config.mutable_idle_timeout()->set_seconds(30 * 24 * 3600);
+  config.mutable_budget()->set_generated_tokens(int64_t{1} << 40);
   AddMessage(config, v1::ROLE_SYSTEM, std::string(1 << 20, 'x'));
   const absl::StatusOr<CheckedSession> session = CheckSessionConfig(config, Rules());
   ASSERT_TRUE(session.ok()) << session.status();
   EXPECT_EQ(session->text_bytes, 1 << 20);
+  EXPECT_EQ(session->spec.budget.generated_tokens, int64_t{1} << 40);
 }
 
 TEST(SessionRequestTest, TheOpeningIsRenderedAndBounded) {

@@ -63,10 +63,15 @@ TEST(ToProtoTest, EveryFieldOfASessionArrives) {
   session.parked = true;
   session.memory = Memory();
   session.notes = {.text = "n", .pinned_turns = {1}, .tokens = 2, .budget_tokens = 3};
+  session.budget = {.generated_tokens = 7, .time = absl::Seconds(8)};
+  session.used = {.generated_tokens = 9, .time = absl::Seconds(10)};
   const v1::Session message = ToProto(session);
   ExpectAllFieldsSet(message);
   ExpectAllFieldsSet(message.memory());
   ExpectAllFieldsSet(message.notes());
+  ExpectAllFieldsSet(message.budget());
+  EXPECT_EQ(message.used().generated_tokens(), 9);
+  EXPECT_EQ(message.used().time().seconds(), 10);
   EXPECT_EQ(message.state(), v1::SESSION_STATE_RUNNING);
   EXPECT_EQ(message.expire_time().seconds(), 3);
   EXPECT_EQ(message.memory().horizon_turn(), 5);
@@ -141,12 +146,16 @@ TEST(ToProtoTest, FinishedHasAllOfUsageTimingAndMemory) {
                    .first_token = absl::Seconds(3),
                    .decode = absl::Seconds(4)};
   result.memory = Memory();
+  result.repetition = {.period_tokens = 1, .times = 2, .exact = true, .after_tokens = 3};
   const v1::Finished finished = ToFinishedEvent(result).finished();
   ExpectAllFieldsSet(finished);
   ExpectAllFieldsSet(finished.usage());
   ExpectAllFieldsSet(finished.timing());
   ExpectAllFieldsSet(finished.memory());
+  ExpectAllFieldsSet(finished.repetition());
   EXPECT_EQ(finished.stop(), "b");
+  result.repetition.reset();
+  EXPECT_FALSE(ToFinishedEvent(result).finished().has_repetition());
   result.reason = FinishReason::kMaxTokens;
   EXPECT_EQ(ToFinishedEvent(result).finished().reason(), v1::FINISH_REASON_MAX_TOKENS);
   result.reason = FinishReason::kCancelled;

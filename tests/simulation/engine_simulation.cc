@@ -1,13 +1,10 @@
 #include "tests/simulation/engine_simulation.h"
 
 #include <algorithm>
-#include <cstdlib>
-#include <iostream>
 #include <optional>
 #include <utility>
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 
@@ -24,6 +21,12 @@ absl::string_view BytesOf(TokenId token) {
     return ascii;
   }();
   return token < 128 ? absl::string_view(*kAscii).substr(static_cast<size_t>(token), 1) : "";
+}
+
+// Where the oracle has to be told how far a reply got.
+bool EndedByBudget(const TurnResult& result) {
+  return result.status.ok() &&
+         (result.reason == FinishReason::kTurnBudget || result.reason == FinishReason::kSessionBudget);
 }
 
 }  // namespace
@@ -91,6 +94,8 @@ void EngineSimulation::CreateSession() {
   for (int64_t i = Random(0, 12); i > 0; --i) spec.opening.push_back(static_cast<TokenId>(Random(0, 255)));
   spec.first_turn = static_cast<FirstTurn>(Random(0, 2));
   spec.idle_timeout = absl::Seconds(Random(1, 120));
+  if (OneIn(5)) spec.budget.generated_tokens = Random(1, 60);
+  if (OneIn(8)) spec.budget.time = absl::Seconds(Random(1, 60));
   engine_->CreateSession(spec, [this, spec](absl::StatusOr<SessionSummary> session) {
     if (!session.ok()) {
       EXPECT_TRUE(absl::IsResourceExhausted(session.status())) << session.status();
@@ -138,6 +143,8 @@ void EngineSimulation::SubmitTurn() {
   if (OneIn(5)) spec.stop_strings = {std::string(1, static_cast<char>('a' + Random(0, 4))) + "b"};
   if (OneIn(5)) spec.if_busy = IfBusy::kReject;
   if (OneIn(6)) spec.deadline = clock_.Now() + absl::Seconds(Random(0, 60));
+  if (OneIn(8)) spec.max_time = absl::Seconds(Random(1, 20));
+  if (OneIn(8)) spec.on_repetition = OnRepetition::kFinish;
   if (mixed_) {
     spec.tenant = std::string(static_cast<size_t>(Random(0, 5)), 't');
     if (OneIn(3)) spec.priority = Priority::kBatch;
@@ -195,7 +202,9 @@ void EngineSimulation::OnFinish(Turn& turn, const TurnResult& result) {
   generated_ += result.usage.generated_tokens;
   evicted_ += result.usage.evicted_tokens;
   std::string ending = "OK";
-  if (!result.status.ok()) {
+  if (EndedByBudget(result)) {
+    ending = !turn.started ? "budget used up before" : result.usage.generated_tokens == 0 ? "budget, undone" : "budget";
+  } else if (!result.status.ok()) {
     const std::optional<ErrorReason> reason = ReasonOf(result.status);
     if (reason.has_value()) ++tally_.endings[std::string(ErrorReasonName(*reason))];
     ending = !turn.started ? "not admitted" : result.usage.generated_tokens == 0 ? "undone" : "cut";
@@ -236,7 +245,7 @@ void EngineSimulation::CheckReply(Client& client, const Ended& turn) {
   if (client.oracle == nullptr) return;
   ReplyOracle& oracle = *client.oracle;
   const std::string& text = turn.text;
-  if (result.status.ok()) {
+  if (result.status.ok() && !EndedByBudget(result)) {
     const ReplyOracle::Reply reply = oracle.Say(turn.spec);
     EXPECT_EQ(text, reply.text);
     EXPECT_EQ(result.reason, reply.reason);
@@ -359,39 +368,6 @@ void EngineSimulation::Run() {
   EXPECT_EQ(evicted_, engine_->Stats().evicted_tokens);
   engine_.reset();
   EXPECT_EQ(runner_->counters().live_caches, 0);
-}
-
-void EngineSimulation::Tally::Add(const Tally& other) {
-  passes += other.passes;
-  for (const auto& [ending, turns] : other.endings) endings[ending] += turns;
-}
-
-void RunSimulations(uint64_t first_seed, uint64_t num_seeds) {
-  const char* only = std::getenv("PERENNIAL_SEED");
-  if (only != nullptr) {
-    ASSERT_TRUE(absl::SimpleAtoi(only, &first_seed)) << "PERENNIAL_SEED is not a number";
-    num_seeds = 1;
-  }
-  EngineSimulation::Tally tally;
-  for (uint64_t seed = first_seed; seed < first_seed + num_seeds; ++seed) {
-    EngineSimulation simulation(seed);
-    simulation.Run();
-    tally.Add(simulation.tally());
-    if (testing::Test::HasFailure()) {
-      FAIL() << "seed " << seed << " failed at pass " << simulation.tally().passes
-             << ". Replay: PERENNIAL_SEED=" << seed
-             << " perennial_engine_simulation_test --gtest_filter='EngineSimulationTest.*'";
-    }
-  }
-  std::cout << num_seeds << " seeds, " << tally.passes << " passes;";
-  for (const auto& [ending, turns] : tally.endings) std::cout << " " << ending << " " << turns;
-  std::cout << std::endl;
-  if (only != nullptr) return;
-  for (const char* ending : {"OK", "undone", "cut", "not admitted", "SESSION_NOT_FOUND", "TURN_IN_PROGRESS",
-                             "NO_FREE_CACHE", "QUEUE_FULL", "SLOW_READER", "SHUTTING_DOWN", "MODEL_FAILURE",
-                             "INVALID_FIELD", "STORE_UNAVAILABLE", "parked", "resumed", "forked", "rewound"}) {
-    EXPECT_GT(tally.endings[ending], 0) << "the storm never raised " << ending;
-  }
 }
 
 }  // namespace perennial

@@ -221,6 +221,19 @@ TEST_F(CacheCallsTest, AForkKeepsTheNotesThatItWasMadeWith) {
   EXPECT_NE(Ask(parent, "and"), Ask(twin, "and"));
 }
 
+TEST_F(CacheCallsTest, AForkHasItsParentsBudgetAndWhatWasUsedOfIt) {
+  SessionSpec spec = Spec();
+  spec.budget = {.generated_tokens = 100, .time = absl::Hours(1)};
+  const std::string session = TryCreateSession(spec)->id;
+  Say(session, "hello", 3);
+  const SessionSummary parent = *GetSession(session);
+  EXPECT_EQ(parent.used.generated_tokens, 3);
+  const absl::StatusOr<SessionSummary> fork = ForkSession(session);
+  ASSERT_TRUE(fork.ok()) << fork.status();
+  EXPECT_EQ(fork->budget, parent.budget);
+  EXPECT_EQ(fork->used, parent.used);
+}
+
 TEST_F(CacheCallsTest, RefusesForks) {
   const std::string session = CreateSession();
   EXPECT_EQ(ReasonOf(ForkSession("none").status()), ErrorReason::kSessionNotFound);
