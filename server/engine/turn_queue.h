@@ -8,7 +8,8 @@
 //   * Of one priority, at most one turn of each other tenant is admitted before a tenant's next one.
 //   * Interactive turns come before batch turns, but at most kBatchShare - 1 of them pass over one.
 // So the n-th turn of its tenant and priority is admitted after at most n * T - 1 others of its priority, where T is
-// the number of tenants: an interactive one after (n * T - 1) * 4 / 3 turns in all, a batch one after n * T * 4 - 1.
+// the number of tenants: an interactive one after (n * T - 1) * 4 / 3 + 1 turns in all, a batch one after n * T * 4
+// - 1.
 
 #ifndef PERENNIAL_SERVER_ENGINE_TURN_QUEUE_H_
 #define PERENNIAL_SERVER_ENGINE_TURN_QUEUE_H_

@@ -115,7 +115,7 @@ class FairnessSimulation {
       if (!all_told_apart || other.spec.tenant == turn.spec.tenant) ++n;
     }
     const int64_t own = n * MostTenants();
-    return options_.max_running_turns + (turn.batch() ? own * kBatchShare - 1 : (own - 1) * 4 / 3);
+    return options_.max_running_turns + (turn.batch() ? own * kBatchShare - 1 : (own - 1) * 4 / 3 + 1);
   }
 
   // scheduler.h: k * c * T * N. T tenants of at most N turns each have T + N - 1 turns at least.
