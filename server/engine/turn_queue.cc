@@ -88,8 +88,8 @@ void TurnQueue::TellPositions(absl::Time now) {
   if (!positions_are_current_) UpdatePositions();
   for (WaitingTurn& waiting : turns_) {
     TurnRecord& record = *waiting.turn.record;
-    if (waiting.told_position != waiting.position) {
-      if (record.paused()) continue;
+    // A position that its pacer does not read is followed by no other; other readers still hear heartbeats.
+    if (waiting.told_position != waiting.position && !record.paused()) {
       record.Send(TurnQueued{waiting.position}, now);
       waiting.told_position = waiting.position;
     } else if (record.HeartbeatDue(now)) {

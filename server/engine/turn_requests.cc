@@ -1,5 +1,6 @@
 // TurnLoop's calls about turns: who comes back, who follows, who cancels.
 
+#include <set>
 #include <string>
 #include <utility>
 
@@ -35,10 +36,14 @@ void TurnLoop::TakeCall(CancelTurnCall call) {
       if (waiting.session->id == address.session_id) cancel(*waiting.turn.record);
     });
   }
-  // Those that have no place yet.
+  // Those that have no place yet; a retry is no turn of its own.
+  std::set<std::string> ids;
   for (const SubmittedTurn& turn : arrivals_) {
+    const std::string& id = turn.spec.request.id;
     if (RequestScope(turn.spec) != address.session_id) continue;
-    if (all || (address.turn == 0 && turn.spec.request.id == address.request_id)) cancel(*turn.record);
+    if (!all && (address.turn != 0 || id != address.request_id)) continue;
+    if (!id.empty() && (request_ids_.FindTurn(address.session_id, id) != nullptr || !ids.insert(id).second)) continue;
+    cancel(*turn.record);
   }
   call.done(cancelled);
 }

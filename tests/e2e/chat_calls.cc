@@ -38,32 +38,59 @@ std::unique_ptr<v1::ChatService::Stub> Connect(const std::string& address, bool 
   return v1::ChatService::NewStub(grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
 }
 
-ChatStream::ChatStream(v1::ChatService::Stub& stub, const v1::ChatRequest& request, std::chrono::milliseconds timeout) {
+TurnStream::TurnStream(std::chrono::milliseconds timeout) {
   context_.set_deadline(std::chrono::system_clock::now() + timeout);
-  reader_ = stub.Chat(&context_, request);
 }
 
-std::optional<v1::TurnEvent> ChatStream::Next() {
+ChatStream::ChatStream(v1::ChatService::Stub& stub, const v1::ChatRequest& request, std::chrono::milliseconds timeout)
+    : TurnStream(timeout), reader_(stub.Chat(&context_, request)) {}
+
+bool ChatStream::Read(v1::TurnEvent& event) {
   v1::ChatResponse response;
-  if (!reader_->Read(&response)) return std::nullopt;
-  if (response.event().has_delta()) text_ += response.event().delta().text();
-  events_.push_back(std::move(*response.mutable_event()));
+  if (!reader_->Read(&response)) return false;
+  event = std::move(*response.mutable_event());
+  return true;
+}
+
+AttachStream::AttachStream(v1::ChatService::Stub& stub, const v1::AttachRequest& request,
+                           std::chrono::milliseconds timeout)
+    : TurnStream(timeout), reader_(stub.Attach(&context_, request)) {}
+
+bool AttachStream::Read(v1::TurnEvent& event) {
+  v1::AttachResponse response;
+  if (!reader_->Read(&response)) return false;
+  event = std::move(*response.mutable_event());
+  return true;
+}
+
+std::optional<v1::TurnEvent> TurnStream::Next() {
+  v1::TurnEvent event;
+  if (!Read(event)) return std::nullopt;
+  if (event.has_delta()) text_ += event.delta().text();
+  events_.push_back(std::move(event));
   return events_.back();
 }
 
-bool ChatStream::ReadUntil(v1::TurnEvent::EventCase kind) {
+int64_t TurnStream::sequence() const {
+  for (auto event = events_.rbegin(); event != events_.rend(); ++event) {
+    if (!event->has_state()) return event->sequence();
+  }
+  return 0;
+}
+
+bool TurnStream::ReadUntil(v1::TurnEvent::EventCase kind) {
   while (const std::optional<v1::TurnEvent> event = Next()) {
     if (event->event_case() == kind) return true;
   }
   return false;
 }
 
-grpc::Status ChatStream::End() {
+grpc::Status TurnStream::End() {
   while (Next().has_value()) continue;
-  return reader_->Finish();
+  return Finish();
 }
 
-std::string ChatStream::Trailer(const std::string& name) const {
+std::string TurnStream::Trailer(const std::string& name) const {
   const auto& trailers = context_.GetServerTrailingMetadata();
   const auto found = trailers.find(name);
   return found == trailers.end() ? "" : std::string(found->second.data(), found->second.size());

@@ -22,11 +22,10 @@ namespace perennial {
 // not; with `fixed_window` it stays at 64 KiB, so that a test that does not read is soon noticed.
 std::unique_ptr<v1::ChatService::Stub> Connect(const std::string& address, bool fixed_window = false);
 
-// One Chat call.
-class ChatStream {
+// One call that streams a turn.
+class TurnStream {
  public:
-  ChatStream(v1::ChatService::Stub& stub, const v1::ChatRequest& request,
-             std::chrono::milliseconds timeout = std::chrono::minutes(1));
+  virtual ~TurnStream() = default;
 
   // The next event; none at the stream's end.
   std::optional<v1::TurnEvent> Next();
@@ -42,16 +41,49 @@ class ChatStream {
   // What has been read so far.
   const std::string& text() const { return text_; }
   const std::vector<v1::TurnEvent>& events() const { return events_; }
+  // The number of the last event read; 0 before.
+  int64_t sequence() const;
   // REQUIRES: the last event read is `finished`.
   const v1::Finished& finished() const { return events_.back().finished(); }
   // The value of a trailer; "" if there is none. After End.
   std::string Trailer(const std::string& name) const;
 
- private:
+ protected:
+  explicit TurnStream(std::chrono::milliseconds timeout);
+  virtual bool Read(v1::TurnEvent& event) = 0;
+  virtual grpc::Status Finish() = 0;
+
   grpc::ClientContext context_;
-  std::unique_ptr<grpc::ClientReader<v1::ChatResponse>> reader_;
+
+ private:
   std::string text_;
   std::vector<v1::TurnEvent> events_;
+};
+
+// One Chat call.
+class ChatStream final : public TurnStream {
+ public:
+  ChatStream(v1::ChatService::Stub& stub, const v1::ChatRequest& request,
+             std::chrono::milliseconds timeout = std::chrono::minutes(1));
+
+ private:
+  bool Read(v1::TurnEvent& event) override;
+  grpc::Status Finish() override { return reader_->Finish(); }
+
+  std::unique_ptr<grpc::ClientReader<v1::ChatResponse>> reader_;
+};
+
+// One Attach call.
+class AttachStream final : public TurnStream {
+ public:
+  AttachStream(v1::ChatService::Stub& stub, const v1::AttachRequest& request,
+               std::chrono::milliseconds timeout = std::chrono::minutes(1));
+
+ private:
+  bool Read(v1::TurnEvent& event) override;
+  grpc::Status Finish() override { return reader_->Finish(); }
+
+  std::unique_ptr<grpc::ClientReader<v1::AttachResponse>> reader_;
 };
 
 v1::ChatRequest Say(const std::string& session_id, const std::string& message);

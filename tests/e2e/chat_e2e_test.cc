@@ -143,7 +143,7 @@ TEST(ChatE2eTest, ACancelInPrefillLeavesNoTrace) {
   ASSERT_TRUE(next.ReadUntil(v1::TurnEvent::kStarted));
   EXPECT_EQ(next.events().back().started().memory().stream_tokens(), stream_tokens);
   ASSERT_TRUE(next.End().ok());
-  EXPECT_EQ(next.events().back().turn(), 2);
+  EXPECT_EQ(next.events().back().turn(), 3);
 }
 
 TEST(ChatE2eTest, AClientThatDiesIsACancel) {

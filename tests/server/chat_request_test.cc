@@ -71,6 +71,20 @@ TEST(ChatRequestTest, SetFieldsWinEvenWhereTheyAreZero) {
   EXPECT_EQ(chat->turn.expected_turn, 0);
 }
 
+TEST(ChatRequestTest, ATurnThatGoesOnIsRecognisedByItsRequestId) {
+  v1::ChatRequest request = Hello();
+  request.set_request_id("r");
+  request.set_on_disconnect(v1::ON_DISCONNECT_CONTINUE);
+  request.set_if_busy(v1::IF_BUSY_INTERRUPT);
+  const absl::StatusOr<CheckedChat> chat = CheckChat(request, Rules(), kSeed);
+  ASSERT_TRUE(chat.ok());
+  EXPECT_EQ(chat->turn.on_disconnect, OnDisconnect::kContinue);
+  EXPECT_EQ(chat->turn.if_busy, IfBusy::kInterrupt);
+  EXPECT_EQ(chat->turn.request.id, "r");
+  // The seed that was drawn for it is not what was asked for.
+  EXPECT_EQ(CheckChat(request, Rules(), kSeed + 1)->turn.request.fingerprint, chat->turn.request.fingerprint);
+}
+
 TEST(ChatRequestTest, EveryBadFieldIsNamedWithItsLimit) {
   struct Case {
     std::string field;
@@ -103,6 +117,10 @@ TEST(ChatRequestTest, EveryBadFieldIsNamedWithItsLimit) {
       {"long_message", [](v1::ChatRequest& r) { r.set_long_message(static_cast<v1::LongMessage>(9)); }},
       {"if_busy", [](v1::ChatRequest& r) { r.set_if_busy(static_cast<v1::IfBusy>(9)); }},
       {"priority", [](v1::ChatRequest& r) { r.set_priority(static_cast<v1::Priority>(9)); }},
+      {"expected_turn", [](v1::ChatRequest& r) { r.set_expected_turn(-1); }},
+      {"on_disconnect", [](v1::ChatRequest& r) { r.set_on_disconnect(static_cast<v1::OnDisconnect>(9)); }},
+      {"request_id", [](v1::ChatRequest& r) { r.set_on_disconnect(v1::ON_DISCONNECT_CONTINUE); }},
+      {"request_id", [](v1::ChatRequest& r) { r.set_request_id(std::string(129, 'r')); }},
       {"config.sink_tokens",
        [](v1::ChatRequest& r) {
          r.clear_session_id();

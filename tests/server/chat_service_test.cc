@@ -56,6 +56,32 @@ TEST_F(ChatServiceTest, CreateSessionRendersTheHistoryAndFillsInDefaults) {
   EXPECT_EQ(engine_.created.route, "r");
 }
 
+TEST_F(ChatServiceTest, CreateSessionIsRecognisedByItsRequestId) {
+  v1::CreateSessionRequest request;
+  request.set_request_id("r");
+  v1::CreateSessionResponse response;
+  ASSERT_TRUE(Call(&Stub::CreateSession, request, &response).ok());
+  EXPECT_EQ(engine_.created.request.id, "r");
+  request.set_request_id("\n");
+  EXPECT_EQ(BadRequestOf(Call(&Stub::CreateSession, request, &response))->field_violations(0).field(), "request_id");
+}
+
+TEST_F(ChatServiceTest, CancelTurnNamesATurnAndCounts) {
+  engine_.cancelled_turns = 2;
+  v1::CancelTurnRequest request;
+  request.set_session_id("abc");
+  request.set_turn(3);
+  v1::CancelTurnResponse response;
+  ASSERT_TRUE(Call(&Stub::CancelTurn, request, &response).ok());
+  EXPECT_EQ(response.cancelled_turns(), 2);
+  EXPECT_EQ(engine_.cancelled.session_id, "abc");
+  EXPECT_EQ(engine_.cancelled.turn, 3);
+  engine_.cancelled_turns = MakeError(ErrorReason::kSessionNotFound, "gone");
+  EXPECT_EQ(ReasonOf(Call(&Stub::CancelTurn, request, &response)), "SESSION_NOT_FOUND");
+  request.set_request_id(std::string(200, 'x'));
+  EXPECT_EQ(BadRequestOf(Call(&Stub::CancelTurn, request, &response))->field_violations(0).field(), "request_id");
+}
+
 // With a template that writes the system prompt inside the first user message, it must be in what the engine gets.
 TEST(ChatServiceTemplateTest, TheSystemPromptArrivesWhereverTheTemplatePutsIt) {
   const TextCheckpoint checkpoint("");

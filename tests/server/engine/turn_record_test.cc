@@ -380,13 +380,6 @@ TEST_F(TurnRecordTest, ReadersOfATurnThatHasEndedGetAllOfItAtTheirPace) {
   EXPECT_FALSE(record_->has_readers());
 }
 
-TEST_F(TurnRecordTest, IsAskedToCancelOnce) {
-  Start();
-  EXPECT_TRUE(record_->RequestCancel());
-  EXPECT_FALSE(record_->RequestCancel());
-  EXPECT_TRUE(record_->cancel_requested());
-}
-
 TEST(TurnReaderDeathTest, EndsTheProcessIfAReaderIsForgotten) {
   testing::FLAGS_gtest_death_test_style = "threadsafe";
   EXPECT_DEATH(
