@@ -11,7 +11,7 @@
 
 namespace perennial {
 
-// A value; not thread-safe (ChatReactor guards it).
+// A value; not thread-safe (TurnReactor guards it).
 class EventOutbox {
  public:
   // Appends an event. A delta right after a waiting delta is merged into it (first_sequence stays, sequence moves on,
@@ -30,11 +30,17 @@ class EventOutbox {
   // Forgets what waits: nobody will read it.
   void DropWaiting();
 
-  // Bytes of the events that wait or are in flight, as encoded.
+  // Bytes of the events that wait or are in flight, as encoded, and as if none had been merged: so that a small limit
+  // on them is also one on the number of events that a broken connection takes with it, which must be few enough to be
+  // replayed.
   int64_t unread_bytes() const { return waiting_bytes_ + in_flight_bytes_; }
 
  private:
-  std::deque<v1::TurnEvent> waiting_;
+  struct Waiting {
+    v1::TurnEvent event;
+    int64_t bytes;  // of all that is merged in it
+  };
+  std::deque<Waiting> waiting_;
   int64_t waiting_bytes_ = 0;
   int64_t in_flight_bytes_ = 0;
 };

@@ -117,8 +117,10 @@ PERENNIAL_FLAG(int32_t, max_streams_per_connection, "calls at once on one connec
 PERENNIAL_ENGINE_FLAG(absl::Duration, slow_reader_timeout, "a turn paused for so long ends with ABORTED");
 PERENNIAL_ENGINE_FLAG(absl::Duration, detach_timeout,
                       "a turn that may go on without its client ends after so long without any reader");
-ABSL_FLAG(perennial::ByteSize, replay_bytes, perennial::ByteSize{perennial::EngineOptions().replay_bytes},
-          "of one turn's newest events, kept for clients that come back; half of it may wait for them");
+ABSL_FLAG(
+    perennial::ByteSize, replay_bytes, perennial::ByteSize{perennial::EngineOptions().replay_bytes},
+    "of one turn's newest events, kept for clients that come back; half of it may wait for them; at least 8 times "
+    "max_unread_bytes");
 ABSL_FLAG(perennial::ByteSize, kept_replay_bytes, perennial::ByteSize{perennial::EngineOptions().kept_replay_bytes},
           "the same, of all turns that have ended together; the oldest go first");
 PERENNIAL_ENGINE_FLAG(int32_t, max_readers_per_turn, "clients that follow one turn at once");

@@ -20,6 +20,9 @@
 namespace perennial {
 namespace {
 
+// An event costs up to three times as much to keep as it has bytes; half of the replay buffer may hold what came after
+// the break.
+constexpr int64_t kReplayPerUnread = 8;
 constexpr absl::string_view kLogLevels[] = {"trace", "debug", "info", "warn", "error", "off"};
 constexpr absl::string_view kPinnedHeads[] = {"system_prompt", "system_prompt_start", "sinks_only"};
 constexpr absl::string_view kEvictions[] = {"turn_wise", "token_wise"};
@@ -125,6 +128,9 @@ absl::Status ValidateServerOptions(const ServerOptions& options) {
   check(CheckRange("max_waiting_texts", options.max_waiting_texts, 1, 1 << 20));
   check(CheckRange("max_json_schema_bytes", options.max_json_schema_bytes, 0, 1 << 24));
   check(CheckRange("max_unread_bytes", options.max_unread_bytes, 1024, int64_t{1} << 30));
+  // What the server holds for a client, and what is on its way to it, must be replayable when the connection breaks.
+  check(CheckRange("replay_bytes", options.engine.replay_bytes, kReplayPerUnread * options.max_unread_bytes,
+                   int64_t{1} << 40));
   check(CheckRange("rpc_memory", options.rpc_memory, int64_t{16} << 20, int64_t{1} << 50));
   check(CheckRange("max_streams_per_connection", options.max_streams_per_connection, 1, 1 << 20));
   check(CheckDuration("drain_timeout", options.drain_timeout, absl::ZeroDuration(), absl::Hours(24)));

@@ -50,6 +50,7 @@ TEST(OptionsTest, EveryBadFlagIsNamed) {
       {"max_json_schema_bytes", [](ServerOptions& o) { o.max_json_schema_bytes = -1; }},
       {"typical_p", [](ServerOptions& o) { o.sampling.typical_p = 0; }},
       {"presence_penalty", [](ServerOptions& o) { o.sampling.presence_penalty = 3; }},
+      {"replay_bytes", [](ServerOptions& o) { o.engine.replay_bytes = 8 * o.max_unread_bytes - 1; }},
       {"max_unread_bytes", [](ServerOptions& o) { o.max_unread_bytes = 1023; }},
       {"rpc_memory", [](ServerOptions& o) { o.rpc_memory = 1; }},
       {"max_streams_per_connection", [](ServerOptions& o) { o.max_streams_per_connection = 0; }},

@@ -35,10 +35,7 @@ class EngineSimulation {
   struct Tally {
     int64_t passes = 0;
     std::map<std::string, int64_t> endings;  // "OK", "undone", "cut" or the reason's name → turns
-    void Add(const Tally& other) {
-      passes += other.passes;
-      for (const auto& [ending, turns] : other.endings) endings[ending] += turns;
-    }
+    void Add(const Tally& other);
   };
   const Tally& tally() const { return tally_; }
 
