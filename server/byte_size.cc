@@ -11,12 +11,17 @@
 namespace perennial {
 namespace {
 
+constexpr absl::string_view kAuto = "auto";
 constexpr std::array<absl::string_view, 5> kUnits = {"", "KiB", "MiB", "GiB", "TiB"};
 
 }  // namespace
 
 bool AbslParseFlag(absl::string_view text, ByteSize* size, std::string* error) {
   const absl::string_view trimmed = absl::StripAsciiWhitespace(text);
+  if (trimmed == kAuto) {
+    *size = kAutoSize;
+    return true;
+  }
   const size_t end = trimmed.find_first_not_of("0123456789.");
   const absl::string_view digits = trimmed.substr(0, end);
   const absl::string_view unit = end == absl::string_view::npos ? "" : absl::StripAsciiWhitespace(trimmed.substr(end));
@@ -42,6 +47,7 @@ bool AbslParseFlag(absl::string_view text, ByteSize* size, std::string* error) {
 }
 
 std::string AbslUnparseFlag(ByteSize size) {
+  if (size.bytes == kAutoSize.bytes) return std::string(kAuto);
   int64_t number = size.bytes;
   size_t power = 0;
   while (number != 0 && number % 1024 == 0 && power + 1 < kUnits.size()) {

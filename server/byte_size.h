@@ -14,8 +14,12 @@ struct ByteSize {
   int64_t bytes = 0;
 };
 
-// Reads digits (with an optional fraction: "1.5GiB") and one of B, KiB, MiB, GiB, TiB (or K, M, G, T, meaning the same;
-// no unit: bytes). The names are those that absl flags look for. On failure returns false and says why in `error`.
+// "auto": a size that the host decides, where 0 means something else.
+inline constexpr ByteSize kAutoSize = {-1};
+
+// Reads "auto", or digits (with an optional fraction: "1.5GiB") and one of B, KiB, MiB, GiB, TiB (or K, M, G, T,
+// meaning the same; no unit: bytes). The names are those that absl flags look for. On failure returns false and says
+// why in `error`.
 bool AbslParseFlag(absl::string_view text, ByteSize* size, std::string* error);
 
 // "2GiB" where the value is a whole number of a unit, else the largest unit that leaves it whole.

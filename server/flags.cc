@@ -22,9 +22,6 @@
 #define PERENNIAL_ENGINE_FLAG(type, name, help) ABSL_FLAG(type, name, perennial::EngineOptions().name, help)
 #define PERENNIAL_SAMPLING_FLAG(type, name, help) ABSL_FLAG(type, name, perennial::SamplingParams().name, help)
 
-// The value of a flag of bytes that was not set, where 0 means none.
-constexpr int64_t kFromTheHost = -1;
-
 PERENNIAL_FLAG(std::string, model, "GGUF file or Hugging Face directory to serve; required");
 PERENNIAL_FLAG(std::string, chat_template,
                "chat template: a built-in name (chatml, llama2, llama3, mistral, zephyr, plain) or a Jinja file; "
@@ -60,7 +57,7 @@ ABSL_FLAG(perennial::ByteSize, cache_memory, perennial::ByteSize{0},
           "memory of all caches together, e.g. 2GiB, allocated once; 0: a quarter of the memory limit, with CUDA of "
           "the GPU's free memory");
 ABSL_FLAG(
-    perennial::ByteSize, parked_memory, perennial::ByteSize{kFromTheHost},
+    perennial::ByteSize, parked_memory, perennial::kAutoSize,
     "host memory for the caches of idle sessions while others need the cache memory, taken as it is used; 0: none "
     "is parked");
 ABSL_FLAG(perennial::ByteSize, copy_bytes_per_step, perennial::ByteSize{perennial::EngineOptions().copy_bytes_per_step},
@@ -255,7 +252,7 @@ ServerOptions OptionsFromFlags(const HostLimits& host) {
 
   EngineOptions& engine = options.engine;
   engine.parked_memory = absl::GetFlag(FLAGS_parked_memory).bytes;
-  if (engine.parked_memory == kFromTheHost) engine.parked_memory = DefaultParkedMemoryBytes(host);
+  if (engine.parked_memory == kAutoSize.bytes) engine.parked_memory = DefaultParkedMemoryBytes(host);
   engine.copy_bytes_per_step = absl::GetFlag(FLAGS_copy_bytes_per_step).bytes;
   engine.max_sessions = absl::GetFlag(FLAGS_max_sessions);
   engine.max_waiting_turns = absl::GetFlag(FLAGS_max_waiting_turns);

@@ -20,6 +20,8 @@ TEST(ByteSizeTest, ReadsBytesAndUnits) {
   EXPECT_EQ(Parsed("1.5 MiB"), 3 << 19);
   EXPECT_EQ(Parsed("4K"), 4096);
   EXPECT_EQ(Parsed("1TiB"), int64_t{1} << 40);
+  EXPECT_EQ(Parsed("auto"), kAutoSize.bytes);
+  EXPECT_EQ(AbslUnparseFlag(kAutoSize), "auto");
 }
 
 TEST(ByteSizeTest, RefusesWhatIsNoSizeAndSaysWhy) {
