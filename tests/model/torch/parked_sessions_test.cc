@@ -11,7 +11,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "model/text/chat_template.h"
 #include "server/engine/clock.h"
 #include "server/engine/engine.h"
 #include "tests/model/torch/default_model.h"
@@ -22,10 +21,10 @@ namespace {
 
 constexpr int kSessions = 50;
 constexpr int kTurns = 2;
-constexpr CacheShape kShape = {.sink_tokens = 4, .note_tokens = 0, .window_tokens = 28};
+constexpr CacheShape kShape = {.sink_tokens = 4, .note_tokens = 0, .window_tokens = 12};
 
 // The replies of all sessions, as the numbers of their tokens: [session].
-std::vector<std::string> Run(const Checkpoint& checkpoint, int64_t caches, int64_t parked, EngineStats& stats) {
+std::vector<std::string> RunSessions(const Checkpoint& checkpoint, int64_t caches, int64_t parked, EngineStats& stats) {
   const int64_t each = kShape.capacity() * int64_t{30} * 2 * 3 * 64 * 4;  // bytes in float32
   TorchOptions torch;
   torch.dtype = "float32";
@@ -40,9 +39,9 @@ std::vector<std::string> Run(const Checkpoint& checkpoint, int64_t caches, int64
   model.end_tokens = checkpoint.config().end_tokens;
   model.reply_end = {2, 198};
   EngineOptions options;
-  options.max_running_turns = 8;
+  options.max_running_turns = 1;
   options.parked_memory = parked * each;
-  options.copy_bytes_per_step = 256 << 10;
+  options.copy_bytes_per_step = 200 << 10;
   const SystemClock clock;
   std::mt19937_64 bits(1);
   const std::unique_ptr<Engine> engine = *Engine::Create(options, std::move(model), &clock, [&bits] { return bits(); });
@@ -70,8 +69,8 @@ std::vector<std::string> Run(const Checkpoint& checkpoint, int64_t caches, int64
       TurnSpec turn;
       turn.session_id = ids[session];
       std::mt19937 words(static_cast<uint32_t>(session + kSessions * replies[session].size()));
-      for (int i = 0; i < 14; ++i) turn.message.tokens.push_back(static_cast<TokenId>(100 + words() % 20'000));
-      turn.max_tokens = 5;
+      for (int i = 0; i < 10; ++i) turn.message.tokens.push_back(static_cast<TokenId>(100 + words() % 20'000));
+      turn.max_tokens = 4;
       turn.ignore_end_of_turn = true;
       turn.sampling.temperature = 0;
       RecordingTurnSink& sink = open.emplace_back();
@@ -97,8 +96,8 @@ TEST(ParkedSessionsTest, FiftySessionsOnEightCachesReplyAsOnFifty) {
   const std::unique_ptr<Checkpoint> checkpoint = OpenDefaultModel();
   ASSERT_NE(checkpoint, nullptr);
   EngineStats all_stats, few_stats;
-  const std::vector<std::string> all = Run(*checkpoint, kSessions, 0, all_stats);
-  const std::vector<std::string> few = Run(*checkpoint, 8, kSessions - 8 + 1, few_stats);
+  const std::vector<std::string> all = RunSessions(*checkpoint, kSessions, 0, all_stats);
+  const std::vector<std::string> few = RunSessions(*checkpoint, 8, kSessions - 8 + 1, few_stats);
   EXPECT_EQ(all, few);
   EXPECT_EQ(all_stats.sessions_parked, 0);
   EXPECT_GT(few_stats.sessions_parked, kSessions / 2);
