@@ -31,7 +31,8 @@ std::optional<int64_t> TurnStarts::StartFrom(int64_t token) const {
 int64_t TurnStarts::TurnOf(int64_t token) const {
   const auto after = std::upper_bound(starts_.begin(), starts_.end(), token,
                                       [](int64_t index, const Start& start) { return index < start.token; });
-  return after == starts_.begin() ? 0 : std::prev(after)->turn;
+  if (after != starts_.begin()) return std::prev(after)->turn;
+  return starts_.empty() ? newest_forgotten_ : 0;
 }
 
 std::optional<int64_t> TurnStarts::StartAfter(int64_t turn) const {

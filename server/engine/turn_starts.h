@@ -40,7 +40,7 @@ class TurnStarts {
   int64_t OldestBefore(int64_t token) const;
 
   // Number of the stream's last turn; 0: none.
-  int64_t newest() const { return starts_.empty() ? 0 : starts_.back().turn; }
+  int64_t newest() const { return starts_.empty() ? newest_forgotten_ : starts_.back().turn; }
 
   // Turns in the stream, forgotten ones too.
   int64_t num_turns() const { return num_forgotten_ + static_cast<int64_t>(starts_.size()); }

@@ -94,5 +94,19 @@ TEST(TurnStartsTest, RemembersTheEndOfTheOpeningForEver) {
   EXPECT_EQ(starts.num_turns(), 1);
 }
 
+// Found by the chaos simulation (seed 1029): a rewind to a turn further back seemed to succeed, and did nothing.
+TEST(TurnStartsTest, ATurnWhoseStartIsForgottenIsStillTheNewest) {
+  TurnStarts starts;
+  starts.Add(/*turn=*/1, /*token=*/4);
+  starts.Add(2, 10);
+  starts.Add(3, 20);
+  starts.ForgetBefore(20);
+  starts.Rewind(/*num_tokens=*/20);
+  EXPECT_EQ(starts.newest(), 2);
+  EXPECT_EQ(starts.num_turns(), 2);
+  EXPECT_EQ(starts.TurnOf(20), 2);
+  EXPECT_EQ(starts.StartAfter(1), std::nullopt);
+}
+
 }  // namespace
 }  // namespace perennial
