@@ -150,6 +150,8 @@ bool BatchingEngine::TakeInbox() {
 
 absl::Time BatchingEngine::NextWakeTime() const { return loop_.NextWakeTime(); }
 
+bool BatchingEngine::Woken() const { return inbox_.awake(); }
+
 void BatchingEngine::Start() {
   absl::MutexLock lock(&thread_mutex_);
   PERENNIAL_CHECK(!thread_.joinable());

@@ -49,6 +49,7 @@ class BatchingEngine final : public Engine {
   void Stop() override;
   bool RunOnce() override;
   absl::Time NextWakeTime() const override;
+  bool Woken() const override;
 
  private:
   void Put(InboxItem item);

@@ -175,6 +175,8 @@ class Engine {
   virtual bool RunOnce() = 0;
   // When an expiry, deadline, heartbeat or timeout is due next.
   virtual absl::Time NextWakeTime() const = 0;
+  // True if a call from outside has come since the last pass began.
+  virtual bool Woken() const = 0;
 };
 
 }  // namespace perennial

@@ -33,6 +33,11 @@ void Inbox::Wake() {
   awake_ = true;
 }
 
+bool Inbox::awake() const {
+  absl::MutexLock lock(&mutex_);
+  return awake_;
+}
+
 void Inbox::Wait(absl::Duration timeout) {
   absl::MutexLock lock(&mutex_);
   mutex_.AwaitWithTimeout(absl::Condition(&awake_), timeout);

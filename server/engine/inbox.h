@@ -109,6 +109,9 @@ class Inbox {
   // Ends the current or next Wait.
   void Wake() ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // True if Wait would return at once.
+  bool awake() const ABSL_LOCKS_EXCLUDED(mutex_);
+
   // Waits for Put, Wake or Close since the last TakeAll, at most for `timeout`.
   void Wait(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mutex_);
 

@@ -164,6 +164,7 @@ class FakeEngine final : public Engine {
   void Stop() override {}
   bool RunOnce() override { return false; }
   absl::Time NextWakeTime() const override { return absl::InfiniteFuture(); }
+  bool Woken() const override { return false; }
 
  private:
   bool HasTurn() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return turns_.size() > next_turn_; }
