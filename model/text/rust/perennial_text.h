@@ -114,8 +114,8 @@ bool perennial_template_render(const PerennialTemplate* chat_template, Perennial
                                PerennialBytes* out);
 
 /* The state of a text that is to satisfy a JSON Schema, at its beginning. Takes milliseconds, the first time for a
- * tokenizer about as long as making that. Null: the schema is not one, cannot be satisfied, is too complex, or says what
- * is not understood; see `error`. May outlive the tokenizer. */
+ * tokenizer about as long as making that. Null: the schema is not one, cannot be satisfied, is too complex, or says
+ * what is not understood; see `error`. May outlive the tokenizer. */
 PerennialConstraint* perennial_constraint_new(const PerennialTokenizer* tokenizer, PerennialSlice json_schema,
                                               PerennialBytes* error);
 void perennial_constraint_free(PerennialConstraint* constraint); /* null is allowed */
