@@ -190,6 +190,7 @@ TEST(ToProtoTest, EveryCounterHasItsOwnField) {
         &stats.sessions_resumed, &stats.sessions_forked, &stats.sessions_rewound, &stats.copied_bytes}) {
     *field = next++;
   }
+  stats.note_tokens = v1::Stats::kNoteTokensFieldNumber;
   const v1::Stats message = ToProto(stats);
   ExpectAllFieldsSet(message);
   // The fields of the message are numbered in the same order.
