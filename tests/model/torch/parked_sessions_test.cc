@@ -39,6 +39,7 @@ std::vector<std::string> RunSessions(const Checkpoint& checkpoint, int64_t cache
   model.end_tokens = checkpoint.config().end_tokens;
   model.reply_end = {2, 198};
   EngineOptions options;
+  // One turn a step: which turns share one may not matter here, where parking does; in floats it can decide a near-tie.
   options.max_running_turns = 1;
   options.parked_memory = parked * each;
   options.copy_bytes_per_step = 200 << 10;
