@@ -86,8 +86,8 @@ TEST(ModelE2eTest, APromptOfThreeTimesTheCacheIsServed) {
 }
 
 TEST(ModelE2eTest, MoreSessionsThanTheMemoryHoldsAreRefusedWithAHint) {
-  // In either type of cache fewer than four sessions.
-  ServerProcess server(kServer, WithModel({"--cache_memory=70MiB"}));
+  // In either type of cache fewer than four sessions, where none can be parked.
+  ServerProcess server(kServer, WithModel({"--cache_memory=70MiB", "--parked_memory=0"}));
   const auto stub = Connect(server.address());
   grpc::Status status;
   int sessions = 0;
