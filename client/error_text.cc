@@ -58,8 +58,13 @@ std::string UnreachableText(const absl::Status& status, absl::string_view server
     return absl::StrCat("no server at ", server, "; start one with ./dev serve");
   }
   if (says("resolution") || says("resolve")) return absl::StrCat("the name in --server=", server, " is unknown");
-  if (says("http") || says("settings frame") || (says("failed to connect") && (says("reset") || says("closed")))) {
+  if (says("http") || says("settings frame")) {
     return absl::StrCat("what answers at ", server, " is not a Perennial server; check --server (", cause, ")");
+  }
+  if (says("failed to connect") && (says("reset") || says("closed"))) {
+    return absl::StrCat("what answers at ", server,
+                        " drops the connection: a proxy whose server is away, or no Perennial ",
+                        "server; check --server (", cause, ")");
   }
   if (says("failed to connect")) return absl::StrCat("no server can be reached at ", server, " (", cause, ")");
   return absl::StrCat("the connection to the server at ", server, " was lost (", cause, ")");

@@ -14,6 +14,7 @@
 #include "client/command/session_flags.h"
 #include "client/command/subcommand.h"
 #include "client/command/turn_flags.h"
+#include "client/command/turn_rules.h"
 
 namespace perennial {
 namespace {
@@ -56,6 +57,7 @@ int RunAsk(Invocation invocation) {
   bool keep = false;
   bool json = false;
   TurnFlags turn;
+  TurnRules rules;
   SessionFlags session;
   FlagSet flags;
   flags.AddHeading("Flags:");
@@ -67,6 +69,7 @@ int RunAsk(Invocation invocation) {
                   "for an error: error with code, reason, message");
   flags.AddHeading("The reply (what is not given is the model's default, see perennial model):");
   turn.AddTo(flags);
+  rules.AddTo(flags);
   flags.AddHeading("The session, if a new one:");
   session.AddTo(flags);
   int exit_code = kExitOk;
@@ -82,6 +85,9 @@ int RunAsk(Invocation invocation) {
   const std::string message = TextFromArguments(*positional);
   if (message.empty()) return UsageError(invocation, "the question is empty");
   auto request = turn.Request();
+  if (request.ok()) {
+    if (absl::Status status = rules.ApplyTo(*request); !status.ok()) request = std::move(status);
+  }
   auto config = session.Config();
   for (const absl::Status& status :
        {CheckUtf8("the question", message), CheckUtf8("--request_id", request_id), request.status(), config.status()}) {

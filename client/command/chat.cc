@@ -14,6 +14,7 @@
 #include "client/command/subcommand.h"
 #include "client/command/terminal_lines.h"
 #include "client/command/turn_flags.h"
+#include "client/command/turn_rules.h"
 
 namespace perennial {
 namespace {
@@ -51,6 +52,7 @@ int RunChat(Invocation invocation) {
   absl::Duration patience = BackoffOptions().patience;
   std::string history_file = HistoryFile::DefaultPath();
   TurnFlags turn;
+  TurnRules rules;
   SessionFlags session;
   FlagSet flags;
   flags.AddHeading("Flags:");
@@ -62,6 +64,7 @@ int RunChat(Invocation invocation) {
   flags.Add("history_file", &history_file, "FILE", "where; default: perennial/chat_history in the XDG state folder");
   flags.AddHeading("Replies (what is not given is the model's default, see perennial model):");
   turn.AddTo(flags);
+  rules.AddTo(flags);
   flags.AddHeading("The session, if a new one:");
   session.AddTo(flags);
   options.show_status = interactive;
@@ -76,6 +79,9 @@ int RunChat(Invocation invocation) {
     return UsageError(invocation, "--session goes on with a session; --keep and the flags that make one do not fit");
   }
   auto request = turn.Request();
+  if (request.ok()) {
+    if (absl::Status status = rules.ApplyTo(*request); !status.ok()) request = std::move(status);
+  }
   auto config = session.Config();
   for (const absl::Status& status : {request.status(), config.status()}) {
     if (!status.ok()) return UsageError(invocation, status.message());

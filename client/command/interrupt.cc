@@ -69,9 +69,14 @@ OnInterrupt::OnInterrupt(Interrupt& interrupt, std::function<void()> on_interrup
   stop_fd_ = fds[1];
   thread_ = std::thread([&interrupt, stop_fd = fds[0], on_interrupt = std::move(on_interrupt)] {
     pollfd fds[2] = {{interrupt.fd(), POLLIN, 0}, {stop_fd, POLLIN, 0}};
-    while (poll(fds, 2, -1) < 0 && errno == EINTR) {
+    while (true) {
+      if (poll(fds, 2, -1) < 0) {
+        if (errno == EINTR) continue;
+        break;
+      }
+      if (fds[1].revents != 0) break;
+      if (interrupt.Clear()) on_interrupt();
     }
-    if (fds[1].revents == 0 && fds[0].revents != 0 && interrupt.Clear()) on_interrupt();
     close(stop_fd);
   });
 }

@@ -31,8 +31,8 @@ class Interrupt {
   int read_fd_ = -1;
 };
 
-// While it lives, calls `on_interrupt` on a thread of its own when a signal comes, once; it is then cleared. For
-// the time that the main thread is blocked in a call. `interrupt` must outlive it.
+// While it lives, calls `on_interrupt` on a thread of its own whenever a signal comes, which is then cleared; signals
+// that come together are one. For the time that the main thread is blocked in a call. `interrupt` must outlive it.
 class OnInterrupt {
  public:
   OnInterrupt(Interrupt& interrupt, std::function<void()> on_interrupt);

@@ -29,12 +29,13 @@ void ReplyPrinter::OnEvent(const v1::TurnEvent& event) {
       PrintText(event.delta().text());
       break;
     case v1::TurnEvent::kWillEvict:
-      memory_lines_ = absl::StrCat(MemoryWarning(event.will_evict()), "\n");
+      memory_warning_ = absl::StrCat(MemoryWarning(event.will_evict()), "\n");
       if (at_line_begin()) PrintMemory();
       break;
     case v1::TurnEvent::kEvicted:
       // The newest horizon is what counts, and a warning that waits comes too late.
-      memory_lines_ = absl::StrCat(MemoryMark(event.evicted()), "\n");
+      memory_mark_ = absl::StrCat(MemoryMark(event.evicted()), "\n");
+      memory_warning_.clear();
       if (at_line_begin()) PrintMemory();
       if (!evicted_.has_value()) {
         evicted_ = event.evicted();
@@ -71,7 +72,8 @@ void ReplyPrinter::PrintText(const std::string& text) {
     if (shown_ == ReplyShown::kNothing) return;
     WriteOut(console_.out_is_terminal ? TerminalSafe(part) : std::string(part));
   };
-  const size_t line_end = memory_lines_.empty() ? std::string::npos : text.find('\n');
+  const bool waits = !memory_mark_.empty() || !memory_warning_.empty();
+  const size_t line_end = waits ? text.find('\n') : std::string::npos;
   if (line_end == std::string::npos) {
     print(text);
     return;
@@ -82,11 +84,12 @@ void ReplyPrinter::PrintText(const std::string& text) {
 }
 
 void ReplyPrinter::PrintMemory() {
-  if (shown_ == ReplyShown::kTextAndMemory && !memory_lines_.empty()) {
-    EraseProgress();
-    WriteOut(Styled(memory_lines_, Style::kDim, console_.out_is_terminal && console_.colours));
-  }
-  memory_lines_.clear();
+  const std::string lines = absl::StrCat(memory_mark_, memory_warning_);
+  memory_mark_.clear();
+  memory_warning_.clear();
+  if (shown_ != ReplyShown::kTextAndMemory || lines.empty()) return;
+  EraseProgress();
+  WriteOut(Styled(lines, Style::kDim, console_.out_is_terminal && console_.colours));
 }
 
 void ReplyPrinter::End() {

@@ -62,7 +62,7 @@ class ReplyPrinter : public ConnectionObserver {
   std::optional<v1::Evicted> evicted_;
   int reconnects_ = 0;
 
-  std::string memory_lines_;  // wait for the end of a line
+  std::string memory_mark_, memory_warning_;  // wait for the end of a line
   bool progress_shown_ = false;
   bool loss_shown_ = false;
 };

@@ -1,32 +1,11 @@
 #include "client/command/session_flags.h"
 
-#include <google/protobuf/descriptor.h>
-
-#include <utility>
-
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "client/command/enum_words.h"
 #include "client/command/format.h"
 #include "client/command/turn_flags.h"
 
 namespace perennial {
-namespace {
-
-// The value of `word` among those of an enumeration whose names all begin with `prefix`; the first, unspecified one is
-// no word.
-absl::StatusOr<int> EnumValue(const google::protobuf::EnumDescriptor& values, const std::string& prefix,
-                              absl::string_view flag, absl::string_view word) {
-  std::vector<std::string> words;
-  for (int i = 1; i < values.value_count(); ++i) {
-    words.push_back(absl::AsciiStrToLower(values.value(i)->name().substr(prefix.size())));
-    if (words.back() == absl::AsciiStrToLower(word)) return values.value(i)->number();
-  }
-  return absl::InvalidArgumentError(absl::StrCat("--", flag, "='", word, "' is not ", absl::StrJoin(words, " or ")));
-}
-
-}  // namespace
-
 void SessionFlags::AddTo(FlagSet& flags) {
   flags.Add("system", &system, "TEXT", "system prompt: what the model is told before the first turn");
   flags.Add("cache_tokens", &cache_tokens, "N", "how many tokens the model can read at a time, sinks included");
@@ -57,16 +36,14 @@ absl::StatusOr<v1::SessionConfig> SessionFlags::Config() const {
   if (cache_tokens.has_value()) config.set_cache_tokens(*cache_tokens);
   if (sink_tokens.has_value()) config.set_sink_tokens(*sink_tokens);
   if (note_tokens.has_value()) config.set_note_tokens(*note_tokens);
-  if (!eviction.empty()) {
-    const auto value = EnumValue(*v1::EvictionPolicy_descriptor(), "EVICTION_POLICY_", "eviction", eviction);
-    if (!value.ok()) return value.status();
-    config.set_eviction(static_cast<v1::EvictionPolicy>(*value));
+  v1::EvictionPolicy policy = v1::EVICTION_POLICY_UNSPECIFIED;
+  v1::PinnedHead head = v1::PINNED_HEAD_UNSPECIFIED;
+  for (const absl::Status& status :
+       {ParseEnumFlag("eviction", eviction, policy), ParseEnumFlag("pinned_head", pinned_head, head)}) {
+    if (!status.ok()) return status;
   }
-  if (!pinned_head.empty()) {
-    const auto value = EnumValue(*v1::PinnedHead_descriptor(), "PINNED_HEAD_", "pinned_head", pinned_head);
-    if (!value.ok()) return value.status();
-    config.set_pinned_head(static_cast<v1::PinnedHead>(*value));
-  }
+  config.set_eviction(policy);
+  config.set_pinned_head(head);
   if (idle_timeout.has_value()) {
     // The API's durations end at ten thousand years; the server's limit is far below.
     if (*idle_timeout <= absl::ZeroDuration() || *idle_timeout > absl::Hours(24 * 3650)) {

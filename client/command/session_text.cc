@@ -1,13 +1,14 @@
 #include "client/command/session_text.h"
 
+#include <google/protobuf/generated_enum_reflection.h>
+
 #include <map>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/strip.h"
+#include "client/command/enum_words.h"
 #include "client/command/format.h"
 #include "client/command/utf8.h"
 
@@ -41,9 +42,11 @@ std::string SamplingText(const v1::Sampling& sampling) {
   return parts.empty() ? "–" : absl::StrJoin(parts, ", ");
 }
 
-// EVICTION_POLICY_TURN_WISE → "turn_wise", as the flags take it.
-std::string EnumText(absl::string_view name, absl::string_view prefix) {
-  return absl::AsciiStrToLower(absl::StripPrefix(name, prefix));
+// A value that this client does not know yet is its number.
+template <typename Enum>
+std::string WordOf(Enum value) {
+  const auto* const known = google::protobuf::GetEnumDescriptor<Enum>()->FindValueByNumber(value);
+  return known == nullptr ? absl::StrCat(static_cast<int>(value)) : EnumWord(*known);
 }
 
 }  // namespace
@@ -157,15 +160,14 @@ std::string ModelText(const v1::GetModelResponse& model) {
       {"vocabulary", CountText(model.vocab_size(), "token", "tokens")},
       {"trained for", CountText(model.trained_tokens(), "token", "tokens")},
       {"server", absl::StrCat(TerminalSafe(model.server_version()), " (API revision ", model.api_revision(), ")")}};
-  const Lines default_lines = {
-      {"sampling", SamplingText(defaults.sampling())},
-      {"max_tokens", CountText(defaults.max_tokens())},
-      {"cache_tokens", CountText(defaults.cache_tokens())},
-      {"sink_tokens", CountText(defaults.sink_tokens())},
-      {"idle_timeout", RoughDuration(FromProto(defaults.idle_timeout()))},
-      {"eviction", EnumText(v1::EvictionPolicy_Name(defaults.eviction()), "EVICTION_POLICY_")},
-      {"pinned_head", EnumText(v1::PinnedHead_Name(defaults.pinned_head()), "PINNED_HEAD_")},
-      {"on_repetition", EnumText(v1::OnRepetition_Name(defaults.on_repetition()), "ON_REPETITION_")}};
+  const Lines default_lines = {{"sampling", SamplingText(defaults.sampling())},
+                               {"max_tokens", CountText(defaults.max_tokens())},
+                               {"cache_tokens", CountText(defaults.cache_tokens())},
+                               {"sink_tokens", CountText(defaults.sink_tokens())},
+                               {"idle_timeout", RoughDuration(FromProto(defaults.idle_timeout()))},
+                               {"eviction", WordOf(defaults.eviction())},
+                               {"pinned_head", WordOf(defaults.pinned_head())},
+                               {"on_repetition", WordOf(defaults.on_repetition())}};
   const Lines limit_lines = {
       {"cache memory",
        absl::StrCat(bytes(limits.cache_memory_bytes()), ": ", CountText(limits.default_size_sessions()),
@@ -199,8 +201,10 @@ std::string ModelText(const v1::GetModelResponse& model) {
       {"max_request_ids", CountText(limits.max_request_ids())},
       {"replay_bytes", bytes(limits.replay_bytes())},
       {"max_readers_per_turn", CountText(limits.max_readers_per_turn())},
-      {"max_turn_time", RoughDuration(FromProto(limits.max_turn_time()))},
-      {"max_session_tokens", CountText(limits.max_session_tokens())},
+      {"max_turn_time", limits.max_turn_time().seconds() == 0 && limits.max_turn_time().nanos() == 0
+                            ? "none"
+                            : RoughDuration(FromProto(limits.max_turn_time()))},
+      {"max_session_tokens", limits.max_session_tokens() == 0 ? "none" : CountText(limits.max_session_tokens())},
       {"parked_memory", bytes(limits.parked_memory_bytes())},
       {"copy_bytes_per_step", bytes(limits.copy_bytes_per_step())},
       {"transcript_turns", CountText(limits.transcript_turns())},

@@ -106,6 +106,10 @@ TEST(ErrorTextTest, TellsAnAbsentServerFromAWrongOne) {
   EXPECT_EQ(ErrorText(Unavailable("connection attempt timed out before receiving SETTINGS frame"), kServer),
             "what answers at 127.0.0.1:50051 is not a Perennial server; check --server (connection attempt timed out "
             "before receiving SETTINGS frame)");
+  EXPECT_EQ(
+      ErrorText(Unavailable("Socket closed"), kServer),
+      "what answers at 127.0.0.1:50051 drops the connection: a proxy whose server is away, or no Perennial server; "
+      "check --server (Socket closed)");
   EXPECT_EQ(ErrorText(absl::UnimplementedError(""), kServer),
             "what answers at 127.0.0.1:50051 is not a Perennial server; check --server ()");
   EXPECT_EQ(ErrorText(Unavailable("No route to host"), kServer),

@@ -53,13 +53,15 @@ TEST(InterruptTest, IgnoredSignalsStayIgnored) {
   signal(SIGINT, SIG_DFL);
 }
 
-TEST(OnInterruptTest, CallsOnceAndClears) {
+TEST(OnInterruptTest, CallsForEverySignalAndClearsIt) {
   Interrupt interrupt;
-  absl::Notification called;
+  absl::Notification called[2];
   {
-    const OnInterrupt on_interrupt(interrupt, [&called] { called.Notify(); });
-    raise(SIGINT);
-    ASSERT_TRUE(called.WaitForNotificationWithTimeout(absl::Seconds(10)));
+    const OnInterrupt on_interrupt(interrupt, [&called, times = 0]() mutable { called[times++].Notify(); });
+    for (absl::Notification& one : called) {
+      raise(SIGINT);
+      ASSERT_TRUE(one.WaitForNotificationWithTimeout(absl::Seconds(10)));
+    }
   }
   EXPECT_FALSE(interrupt.Clear());
 }

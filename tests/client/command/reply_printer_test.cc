@@ -70,10 +70,11 @@ TEST(ReplyPrinterTest, ShowsProgressAtATerminalAndErasesIt) {
 TEST(ReplyPrinterTest, MemoryLinesStandBetweenTheLinesOfTheText) {
   ReplyPrinter printer(kTerminal, ReplyShown::kTextAndMemory);
   EXPECT_EQ(Print(printer, {WillEvictEvent(9, 1, 1), DeltaEvent("a"), WillEvictEvent(5, 2, 2), EvictedEvent(1, 2),
-                            DeltaEvent("b\nc"), EvictedEvent(3, 3)})
+                            DeltaEvent("b\nc"), EvictedEvent(3, 3), WillEvictEvent(7, 4, 4)})
                 .out,
             "── 9 more tokens, and turn 1 is forgotten; /note keeps what must stay ──\n"
-            "ab\n── memory now begins at turn 3 ──\nc\n── memory now begins at turn 4 ──\n");
+            "ab\n── memory now begins at turn 3 ──\nc\n── memory now begins at turn 4 ──\n"
+            "── 7 more tokens, and turn 4 is forgotten; /note keeps what must stay ──\n");
   EXPECT_EQ(printer.text(), "ab\nc");
   ReplyPrinter text_only(kTerminal, ReplyShown::kText);
   EXPECT_EQ(Print(text_only, {EvictedEvent(1, 2), DeltaEvent("a\nb")}).out, "a\nb\n");
