@@ -35,6 +35,11 @@ ABSL_FLAG(
     std::string, attention, "sinks",
     "What a token sees. sinks: the sinks and the newest tokens. dense: everything before it. recompute: the newest "
     "cache_tokens tokens, computed anew for every token (slow; the paper's baseline).");
+ABSL_FLAG(
+    std::string, eviction, "token_wise",
+    "What is evicted (--attention=sinks). token_wise: the oldest token. turn_wise: the window begins at the start of "
+    "a turn where that keeps half of it.");
+ABSL_FLAG(int32_t, turn_tokens, 256, "Tokens of a turn (--eviction=turn_wise).");
 ABSL_FLAG(std::string, dtype, "float32", "float32, bfloat16, auto, or float16 on CUDA.");
 ABSL_FLAG(std::string, device, "cpu", "cpu, cuda or cuda:N.");
 ABSL_FLAG(int32_t, threads, 0, "CPU threads; 0: all processors.");
@@ -83,6 +88,10 @@ absl::Status RunPerplexity() {
   auto attention = ParseEvalAttention(absl::GetFlag(FLAGS_attention));
   if (!attention.ok()) return attention.status();
   options.attention = *attention;
+  auto eviction = ParseEvictionPolicy(absl::GetFlag(FLAGS_eviction));
+  if (!eviction.ok()) return eviction.status();
+  options.eviction = *eviction;
+  options.turn_tokens = absl::GetFlag(FLAGS_turn_tokens);
   options.sink_tokens = absl::GetFlag(FLAGS_sink_tokens);
   options.cache_tokens = absl::GetFlag(FLAGS_cache_tokens);
   options.chunk_tokens = absl::GetFlag(FLAGS_chunk_tokens);

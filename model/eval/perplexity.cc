@@ -41,7 +41,7 @@ class Evaluation {
 
   // Predicts tokens[1] … tokens[end] from their predecessors, all in one stream.
   absl::Status RunStream(int64_t end) {
-    SinkWindow window(cache_->shape(), EvictionPolicy::kTokenWise);
+    SinkWindow window(cache_->shape(), options_.eviction);
     for (int64_t first = 0; first < end;) {
       const int64_t count = std::min<int64_t>(chunk_tokens_, end - first);
       absl::Status status = Feed(window, first, count, LogitRows::kAll);
@@ -80,12 +80,24 @@ class Evaluation {
 
  private:
   absl::Status Feed(SinkWindow& window, int64_t first, int64_t count, LogitRows rows) {
-    const std::vector<int64_t> window_begin = window.Advance(count);
+    const std::vector<int64_t> window_begin = Advance(window, count);
     const StepInput input = {.cache = cache_.get(),
                              .tokens = tokens_.subspan(static_cast<size_t>(first), static_cast<size_t>(count)),
                              .window_begin = window_begin,
                              .rows = rows};
     return runner_.Step({input}, output_);
+  }
+
+  std::vector<int64_t> Advance(SinkWindow& window, int64_t count) const {
+    std::vector<int64_t> window_begin;
+    while (static_cast<int64_t>(window_begin.size()) < count) {
+      const int64_t into_turn = window.num_tokens() % options_.turn_tokens;
+      if (into_turn == 0) window.BeginTurn();
+      const int64_t left = count - static_cast<int64_t>(window_begin.size());
+      const std::vector<int64_t> piece = window.Advance(std::min(left, options_.turn_tokens - into_turn));
+      window_begin.insert(window_begin.end(), piece.begin(), piece.end());
+    }
+    return window_begin;
   }
 
   void AddLoss(size_t row, int64_t target) {
@@ -120,6 +132,12 @@ absl::Status CheckTokens(absl::Span<const TokenId> tokens, int32_t vocab_size) {
 
 }  // namespace
 
+absl::StatusOr<EvictionPolicy> ParseEvictionPolicy(absl::string_view word) {
+  if (word == "token_wise") return EvictionPolicy::kTokenWise;
+  if (word == "turn_wise") return EvictionPolicy::kTurnWise;
+  return absl::InvalidArgumentError(absl::StrCat("eviction is \"", word, "\"; it must be token_wise or turn_wise"));
+}
+
 absl::StatusOr<EvalAttention> ParseEvalAttention(absl::string_view word) {
   if (word == "sinks") return EvalAttention::kSinks;
   if (word == "dense") return EvalAttention::kDense;
@@ -149,6 +167,9 @@ absl::StatusOr<PerplexityResult> MeasurePerplexity(ModelRunner& runner, absl::Sp
   if (!valid.ok()) return valid;
   if (options.chunk_tokens < 1) {
     return absl::InvalidArgumentError(absl::StrCat("chunk_tokens is ", options.chunk_tokens, "; it must be >= 1"));
+  }
+  if (options.turn_tokens < 1) {
+    return absl::InvalidArgumentError(absl::StrCat("turn_tokens is ", options.turn_tokens, "; it must be >= 1"));
   }
   const int64_t num_tokens = static_cast<int64_t>(tokens.size());
   auto shape = EvalCacheShape(options, num_tokens);

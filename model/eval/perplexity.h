@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "model/model_runner.h"
+#include "model/sink_window.h"
 #include "model/token.h"
 
 namespace perennial {
@@ -21,14 +22,19 @@ enum class EvalAttention {
   kRecompute,  // the paper's sliding window with re-computation: for every token, the newest C tokens from scratch
 };
 
+// "token_wise", "turn_wise"; INVALID_ARGUMENT for other words.
+absl::StatusOr<EvictionPolicy> ParseEvictionPolicy(absl::string_view word);
+
 // "sinks", "dense", "recompute"; INVALID_ARGUMENT for other words.
 absl::StatusOr<EvalAttention> ParseEvalAttention(absl::string_view word);
 
 struct PerplexityOptions {
   EvalAttention attention = EvalAttention::kSinks;
-  int32_t sink_tokens = 4;      // S; only for kSinks
-  int32_t cache_tokens = 1024;  // C; not for kDense
-  int32_t chunk_tokens = 128;   // tokens per step; results do not depend on it beyond rounding
+  int32_t sink_tokens = 4;                               // S; only for kSinks
+  int32_t cache_tokens = 1024;                           // C; not for kDense
+  EvictionPolicy eviction = EvictionPolicy::kTokenWise;  // only for kSinks
+  int32_t turn_tokens = 256;                             // kTurnWise: a turn begins at every so many tokens of the text
+  int32_t chunk_tokens = 128;                            // tokens per step; results do not depend on it beyond rounding
 
   // Called after every step: tokens predicted so far, and in all. May be empty.
   std::function<void(int64_t done, int64_t total)> progress = nullptr;

@@ -28,8 +28,10 @@ std::vector<TokenId> SomeText(int64_t count) {
 // What the evaluation should give, token by token, written anew: feeds one token at a time and keeps the losses.
 class OneByOne {
  public:
-  OneByOne(ModelRunner& runner, const CacheShape& shape)
-      : runner_(runner), cache_(*runner.NewCache(shape)), window_(shape, EvictionPolicy::kTokenWise) {}
+  OneByOne(ModelRunner& runner, const CacheShape& shape, EvictionPolicy policy = EvictionPolicy::kTokenWise)
+      : runner_(runner), cache_(*runner.NewCache(shape)), window_(shape, policy) {}
+
+  void BeginTurn() { window_.BeginTurn(); }
 
   // The loss of `next` after `token`.
   double Feed(TokenId token, TokenId next) {
@@ -77,6 +79,27 @@ TEST(PerplexityTest, SinksAreFedAsOneStreamWhateverTheChunk) {
     EXPECT_NEAR(result.perplexity_second_half, PerplexityOf(losses, 29), 1e-6);
     EXPECT_GT(result.cache_bytes, 0);
   }
+}
+
+TEST(PerplexityTest, TurnWiseBeginsWindowsAtTurns) {
+  FakeModelRunner runner{FakeOptions{}};
+  const std::vector<TokenId> tokens = SomeText(60);
+  const CacheShape shape = {.sink_tokens = 2, .note_tokens = 0, .window_tokens = 8};
+  OneByOne expected(runner, shape, EvictionPolicy::kTurnWise);
+  std::vector<double> losses;
+  for (size_t i = 0; i + 1 < tokens.size(); ++i) {
+    if (i % 3 == 0) expected.BeginTurn();
+    losses.push_back(expected.Feed(tokens[i], tokens[i + 1]));
+  }
+  PerplexityOptions options = {.sink_tokens = 2, .cache_tokens = 10};
+  const double token_wise = Measure(runner, tokens, options).perplexity;
+  options.eviction = EvictionPolicy::kTurnWise;
+  options.turn_tokens = 3;
+  for (const int32_t chunk : {1, 7, 100}) {
+    options.chunk_tokens = chunk;
+    EXPECT_NEAR(Measure(runner, tokens, options).perplexity, PerplexityOf(losses, 0), 1e-6);
+  }
+  EXPECT_NE(token_wise, PerplexityOf(losses, 0));
 }
 
 TEST(PerplexityTest, DenseSeesEverything) {
@@ -128,6 +151,7 @@ TEST(PerplexityTest, RefusesWhatCannotBeMeasured) {
   EXPECT_THAT(message({1, 2}, {.sink_tokens = 5, .cache_tokens = 5}), HasSubstr("sink_tokens is 5"));
   EXPECT_THAT(message({1, 2}, {.sink_tokens = 0, .cache_tokens = 0}), HasSubstr("cache_tokens is 0"));
   EXPECT_THAT(message({1, 2}, {.chunk_tokens = 0}), HasSubstr("chunk_tokens is 0"));
+  EXPECT_THAT(message({1, 2}, {.turn_tokens = 0}), HasSubstr("turn_tokens is 0"));
 }
 
 TEST(PerplexityTest, PassesTheRunnersErrorsOn) {
@@ -135,6 +159,12 @@ TEST(PerplexityTest, PassesTheRunnersErrorsOn) {
   runner.FailStep(1, absl::InternalError("planted"));
   EXPECT_EQ(MeasurePerplexity(runner, SomeText(40), {.sink_tokens = 1, .cache_tokens = 8, .chunk_tokens = 10}).status(),
             absl::InternalError("planted"));
+}
+
+TEST(PerplexityTest, EvictionByName) {
+  EXPECT_EQ(*ParseEvictionPolicy("token_wise"), EvictionPolicy::kTokenWise);
+  EXPECT_EQ(*ParseEvictionPolicy("turn_wise"), EvictionPolicy::kTurnWise);
+  EXPECT_FALSE(ParseEvictionPolicy("turn").ok());
 }
 
 TEST(PerplexityTest, AttentionByName) {

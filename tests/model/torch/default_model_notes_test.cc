@@ -7,6 +7,7 @@
 #include <iterator>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "model/checkpoint/checkpoint.h"
@@ -15,6 +16,7 @@
 #include "model/text/chat_template.h"
 #include "model/text/tokenizer.h"
 #include "tests/model/torch/default_model.h"
+#include "tests/model/torch/talk.h"
 
 namespace perennial {
 namespace {
@@ -23,73 +25,6 @@ constexpr char kFact[] = "My dog is called Bartholomew and he is eleven years ol
 constexpr char kQuestion[] = "What is my dog called?";
 constexpr char kAnswerBegin[] = "Your dog is called";
 constexpr char kAnswer[] = " Bartholomew";
-
-// A session with the default model, in steps.
-class Talk {
- public:
-  Talk(ModelRunner& runner, const ChatTemplate& chat_template, const Tokenizer& tokenizer, const CacheShape& shape)
-      : runner_(runner),
-        template_(chat_template),
-        tokenizer_(tokenizer),
-        window_(shape, EvictionPolicy::kTurnWise),
-        cache_(*runner.NewCache(shape)) {}
-
-  void Open() { Feed(template_.Opening({})->tokens); }
-
-  void SetNotes(const std::string& text) {
-    const std::vector<TokenId> tokens = *template_.Notes(text);
-    const StepInput input = {
-        .cache = cache_.get(), .part = Part::kNotes, .tokens = tokens, .window_begin = {}, .rows = LogitRows::kNone};
-    ASSERT_TRUE(runner_.Step({input}, output_).ok());
-  }
-
-  void Exchange(const std::string& question, const std::string& answer) {
-    window_.BeginTurn();
-    Feed(template_.Turn(question)->tokens);
-    Feed(*tokenizer_.EncodeText(answer));
-    Feed(template_.reply_end());
-  }
-
-  // Nats per token of kAnswer after the question and kAnswerBegin.
-  double NatsOfAnswer() {
-    window_.BeginTurn();
-    Feed(template_.Turn(kQuestion)->tokens);
-    std::vector<TokenId> tokens = *tokenizer_.EncodeText(kAnswerBegin);
-    const size_t begin = tokens.size();
-    const std::vector<TokenId> answer = *tokenizer_.EncodeText(kAnswer);
-    tokens.insert(tokens.end(), answer.begin(), answer.end());
-    Feed(tokens);
-    double nats = 0;
-    for (size_t i = begin; i < tokens.size(); ++i) {
-      nats -= LogProbabilities(output_.Row(0, i - 1))[static_cast<size_t>(tokens[i])];
-    }
-    return nats / static_cast<double>(answer.size());
-  }
-
-  int64_t horizon() const { return window_.horizon(); }
-  int64_t num_tokens() const { return window_.num_tokens(); }
-
- private:
-  // In chunks that the runner takes; the last one's logits stay in output_.
-  void Feed(const std::vector<TokenId>& tokens) {
-    const size_t most = static_cast<size_t>(runner_.limits().max_tokens_per_step);
-    for (size_t first = 0; first < tokens.size(); first += most) {
-      const absl::Span<const TokenId> chunk = absl::MakeConstSpan(tokens).subspan(first, most);
-      const std::vector<int64_t> window_begin = window_.Advance(static_cast<int64_t>(chunk.size()));
-      const StepInput input = {
-          .cache = cache_.get(), .tokens = chunk, .window_begin = window_begin, .rows = LogitRows::kAll};
-      const absl::Status status = runner_.Step({input}, output_);
-      ASSERT_TRUE(status.ok()) << status;
-    }
-  }
-
-  ModelRunner& runner_;
-  const ChatTemplate& template_;
-  const Tokenizer& tokenizer_;
-  SinkWindow window_;
-  std::unique_ptr<KvCache> cache_;
-  StepOutput output_;
-};
 
 TEST(DefaultModelNotesTest, AFactThatHasLeftTheWindowIsKnownFromANote) {
   const std::unique_ptr<Checkpoint> checkpoint = OpenDefaultModel();
@@ -108,24 +43,21 @@ TEST(DefaultModelNotesTest, AFactThatHasLeftTheWindowIsKnownFromANote) {
 
   const auto sinks = static_cast<int32_t>((*chat_template)->Opening({})->head_tokens);
   const CacheShape shape = {.sink_tokens = sinks, .note_tokens = 64, .window_tokens = 512 - 64 - sinks};
-  std::vector<double> nats;
-  for (const bool with_note : {false, true}) {
-    Talk talk(*runner, **chat_template, **tokenizer, shape);
-    talk.Open();
-    talk.Exchange(kFact, "What a lovely name!");
-    const int64_t end_of_fact = talk.num_tokens();
-    if (with_note) talk.SetNotes(kFact);
-    for (size_t piece = 0; piece < 6; ++piece) {
-      talk.Exchange("Go on reading to me.", book.substr(1000 * piece, 1000));
-    }
-    EXPECT_GT(talk.horizon(), end_of_fact) << "the fact has left the window";
-    nats.push_back(talk.NatsOfAnswer());
-  }
-  RecordProperty("nats_without", std::to_string(nats[0]));
-  RecordProperty("nats_with", std::to_string(nats[1]));
-  std::cout << "nats per answer token: " << nats[0] << " without a note, " << nats[1] << " with one" << std::endl;
-  EXPECT_GT(nats[0], 3.0);
-  EXPECT_LT(nats[1], 0.5);
+  Talk talk(*runner, **chat_template, **tokenizer, shape, EvictionPolicy::kTurnWise);
+  talk.Open();
+  talk.Exchange(kFact, "What a lovely name!");
+  const double nats_in_window = talk.Fork().NatsOfAnswer(kQuestion, kAnswerBegin, kAnswer);
+  const int64_t end_of_fact = talk.num_tokens();
+  for (size_t piece = 0; piece < 4; ++piece) talk.Exchange("Go on reading.", book.substr(800 * piece, 800));
+  ASSERT_GT(talk.horizon(), end_of_fact) << "the fact has left the window";
+  Talk noted = talk.Fork();
+  noted.SetNotes(kFact);
+  const double nats_without = talk.NatsOfAnswer(kQuestion, kAnswerBegin, kAnswer);
+  const double nats_with = noted.NatsOfAnswer(kQuestion, kAnswerBegin, kAnswer);
+  std::cout << "nats per answer token: " << nats_in_window << " in the window, " << nats_without
+            << " when it has left it, " << nats_with << " with a note" << std::endl;
+  EXPECT_GT(nats_without, 3.0);
+  EXPECT_LT(nats_with, 0.5);
 }
 
 }  // namespace
