@@ -37,9 +37,9 @@ GEMMA2 = GEMMA | dict(
 )
 GEMMA3 = GEMMA | dict(num_hidden_layers=6, intermediate_size=40, sliding_window=12, query_pre_attn_scalar=24)
 NEOX = GPT | dict(intermediate_size=96, max_position_embeddings=4096, hidden_act="gelu", tie_word_embeddings=False)
-MPT = dict(d_model=48, n_heads=4, n_layers=2, expansion_ratio=2, max_seq_len=4096, no_bias=True)
+MPT = dict(d_model=48, n_heads=4, n_layers=2, expansion_ratio=4, max_seq_len=4096, no_bias=True)
 MPT_PUBLISHED = dict(
-    architectures=["MPTForCausalLM"], model_type="mpt", d_model=48, n_heads=4, n_layers=2, expansion_ratio=2,
+    architectures=["MPTForCausalLM"], model_type="mpt", d_model=48, n_heads=4, n_layers=2, expansion_ratio=4,
     emb_pdrop=0, resid_pdrop=0, embedding_fraction=1.0, init_device="cpu", learned_pos_emb=True, logit_scale=None,
     max_seq_len=4096, no_bias=True, norm_type="low_precision_layernorm", use_cache=False, verbose=0, vocab_size=32,
     attn_config=dict(
