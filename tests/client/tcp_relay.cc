@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -31,28 +32,32 @@ void Reset(int socket) {
   close(socket);
 }
 
-// Passes on what `from` has; false when it has ended.
-bool Pass(int from, int to) {
+// Passes on what `from` has, `bytes_left` bytes in all; false when that is the end.
+bool Pass(int from, int to, std::optional<int64_t>* bytes_left = nullptr) {
   char bytes[65536];
-  const ssize_t count = read(from, bytes, sizeof(bytes));
+  ssize_t count = read(from, bytes, sizeof(bytes));
   if (count <= 0) return false;
+  if (bytes_left != nullptr && bytes_left->has_value()) {
+    if (**bytes_left <= count) count = static_cast<ssize_t>(**bytes_left);
+    **bytes_left -= count;
+  }
   for (ssize_t sent = 0; sent < count;) {
     const ssize_t written = send(to, bytes + sent, static_cast<size_t>(count - sent), MSG_NOSIGNAL);
     if (written < 0) return false;
     sent += written;
   }
-  return true;
+  return bytes_left == nullptr || *bytes_left != 0;
 }
 
 }  // namespace
 
-TcpRelay::TcpRelay(const std::string& target) {
+TcpRelay::TcpRelay(const std::string& target, CutAfter cut_after) : cut_after_(std::move(cut_after)) {
   (void)absl::SimpleAtoi(target.substr(target.rfind(':') + 1), &target_port_);
   listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address = Loopback(0);
   socklen_t length = sizeof(address);
   bind(listener_, reinterpret_cast<sockaddr*>(&address), length);
-  listen(listener_, 64);
+  listen(listener_, 1024);
   getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &length);
   address_ = absl::StrCat("127.0.0.1:", ntohs(address.sin_port));
   if (pipe2(wake_, O_CLOEXEC) != 0) return;
@@ -80,6 +85,11 @@ int TcpRelay::connections() const {
   return connections_;
 }
 
+int TcpRelay::cuts() const {
+  absl::MutexLock lock(&mutex_);
+  return cuts_;
+}
+
 void TcpRelay::Accept() {
   const int client = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
   const int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -89,7 +99,8 @@ void TcpRelay::Accept() {
     close(server);
     return;
   }
-  pairs_.push_back({.client = client, .server = server});
+  pairs_.push_back(
+      {.client = client, .server = server, .bytes_left = cut_after_ ? cut_after_() : std::optional<int64_t>()});
   ++connections_;
 }
 
@@ -109,20 +120,21 @@ void TcpRelay::Run() {
     if (polled[0].revents != 0) return;
     absl::MutexLock lock(&mutex_);
     for (size_t i = 0; i < pairs_.size();) {
-      const Pair pair = pairs_[i];
+      Pair& pair = pairs_[i];
       pollfd now[2] = {{pair.client, POLLIN, 0}, {pair.server, POLLIN, 0}};
       bool open = true;
       if (poll(now, 2, 0) > 0) {
         if (now[0].revents != 0) open = Pass(pair.client, pair.server);
-        if (open && now[1].revents != 0) open = Pass(pair.server, pair.client);
+        if (open && now[1].revents != 0) open = Pass(pair.server, pair.client, &pair.bytes_left);
       }
       if (open) {
         ++i;
-      } else {
-        Reset(pair.client);
-        Reset(pair.server);
-        pairs_.erase(pairs_.begin() + static_cast<ptrdiff_t>(i));
+        continue;
       }
+      if (pair.bytes_left == 0) ++cuts_;
+      Reset(pair.client);
+      Reset(pair.server);
+      pairs_.erase(pairs_.begin() + static_cast<ptrdiff_t>(i));
     }
     if (polled[1].revents != 0) Accept();
   }

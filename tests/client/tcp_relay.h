@@ -3,6 +3,9 @@
 #ifndef PERENNIAL_TESTS_CLIENT_TCP_RELAY_H_
 #define PERENNIAL_TESTS_CLIENT_TCP_RELAY_H_
 
+#include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -15,8 +18,12 @@ namespace perennial {
 // Passes bytes on in both directions, connection by connection, on one thread of its own. Thread-safe.
 class TcpRelay {
  public:
+  // Says of every new connection after how many bytes from the server it is cut by itself; nullopt: never. Called on
+  // the relay's thread.
+  using CutAfter = std::function<std::optional<int64_t>()>;
+
   // `target` is "127.0.0.1:PORT".
-  explicit TcpRelay(const std::string& target);
+  explicit TcpRelay(const std::string& target, CutAfter cut_after = nullptr);
   ~TcpRelay();
   TcpRelay(const TcpRelay&) = delete;
   TcpRelay& operator=(const TcpRelay&) = delete;
@@ -28,16 +35,20 @@ class TcpRelay {
 
   // Connections that were made through it.
   int connections() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Those that were cut because of `cut_after`.
+  int cuts() const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   struct Pair {
     int client;
     int server;
+    std::optional<int64_t> bytes_left;  // from the server, until it is cut
   };
 
   void Run();
   void Accept() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
+  const CutAfter cut_after_;
   std::string address_;
   int target_port_ = 0;
   int listener_ = -1;
@@ -46,6 +57,7 @@ class TcpRelay {
   mutable absl::Mutex mutex_;
   std::vector<Pair> pairs_ ABSL_GUARDED_BY(mutex_);
   int connections_ ABSL_GUARDED_BY(mutex_) = 0;
+  int cuts_ ABSL_GUARDED_BY(mutex_) = 0;
   std::thread thread_;
 };
 

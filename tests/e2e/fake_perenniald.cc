@@ -7,6 +7,7 @@
 //   echo        the above
 //   alphabet    --max_tokens letters chosen by a hash of everything that is visible; never ends by itself
 //   slow        as alphabet, but each step takes 20 ms, so that a test can act in the middle of a turn
+//   brisk       as alphabet, but each step takes 1 ms
 
 #include <memory>
 #include <string>
@@ -40,14 +41,16 @@ absl::StatusOr<FakeOptions> MakeFake(const ServerOptions& options) {
   fake.cache_memory_bytes = options.cache_memory;
   if (options.model == "echo") {
     fake.script = Echoes(kByteAssistant, kByteEnd);
-  } else if (options.model == "alphabet" || options.model == "slow") {
+  } else if (options.model == "alphabet" || options.model == "slow" || options.model == "brisk") {
     fake.script = RepliesFrom(Letters(), kByteEnd, /*mean_length=*/1 << 30);
-    if (options.model == "slow") {
+    if (options.model != "alphabet") {
       // A model that takes its time; nothing waits for it by this clock.
-      fake.before_step = [](absl::Span<const StepInput>) { absl::SleepFor(absl::Milliseconds(20)); };
+      const absl::Duration step = absl::Milliseconds(options.model == "slow" ? 20 : 1);
+      fake.before_step = [step](absl::Span<const StepInput>) { absl::SleepFor(step); };
     }
   } else {
-    return absl::InvalidArgumentError(absl::StrCat("--model: \"", options.model, "\" is not echo, alphabet or slow"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("--model: \"", options.model, "\" is not echo, alphabet, slow or brisk"));
   }
   return fake;
 }
