@@ -39,8 +39,7 @@ std::vector<std::string> RunSessions(const Checkpoint& checkpoint, int64_t cache
   model.end_tokens = checkpoint.config().end_tokens;
   model.reply_end = {2, 198};
   EngineOptions options;
-  // One turn a step: which turns share one may not matter here, where parking does; in floats it can decide a near-tie.
-  options.max_running_turns = 1;
+  options.max_running_turns = 8;
   options.parked_memory = parked * each;
   options.copy_bytes_per_step = 200 << 10;
   const SystemClock clock;
@@ -67,6 +66,10 @@ std::vector<std::string> RunSessions(const Checkpoint& checkpoint, int64_t cache
   for (size_t next = 0; next < order.size() || !open.empty();) {
     while (next < order.size() && open.size() < 16) {
       const auto session = static_cast<size_t>(order[next]);
+      // One turn of a session at a time: the next one's text depends on what was said.
+      if (std::count(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(next), order[next]) > 0) {
+        while (replies[session].empty()) engine->RunOnce();
+      }
       TurnSpec turn;
       turn.session_id = ids[session];
       std::mt19937 words(static_cast<uint32_t>(session + kSessions * replies[session].size()));
@@ -79,10 +82,6 @@ std::vector<std::string> RunSessions(const Checkpoint& checkpoint, int64_t cache
         EXPECT_TRUE(result.status.ok()) << result.status;
         absl::StrAppend(&replies[session], sink.text(), "/ ");
       };
-      // One turn of a session at a time: the next one's text depends on what was said.
-      if (std::count(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(next), order[next]) > 0) {
-        while (replies[session].empty()) engine->RunOnce();
-      }
       engine->Submit(std::move(turn), &sink);
       ++next;
     }
