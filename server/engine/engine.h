@@ -48,7 +48,7 @@ struct EngineOptions {
   int32_t max_note_tokens = 256;           // of one session; <= max_step_tokens: they are written in one step
   int32_t evict_notice_tokens = 64;        // how long before a turn begins to be forgotten its client is told; 0: never
   int64_t max_session_tokens = 0;          // generated in a session's whole life; 0: without limit
-  absl::Duration max_turn_time;            // TurnSpec::max_time at most; 0: without limit
+  absl::Duration max_turn_time = absl::ZeroDuration();  // TurnSpec::max_time at most; 0: without limit
   int32_t max_stop_strings = 16;
   int32_t max_stop_string_bytes = 256;
   int32_t max_stop_tokens = 16;

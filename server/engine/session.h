@@ -35,8 +35,8 @@ struct SessionSpec {
   absl::Duration idle_timeout;               // deleted after this long without a turn
   std::string route;                         // the client's; a proxy hashes it; grants nothing
   Labels labels;
-  RequestTag request;  // a retry is given the session that was made before; not for ephemeral ones
-  SessionBudget budget;
+  RequestTag request = {};  // a retry is given the session that was made before; not for ephemeral ones
+  SessionBudget budget = {};
 };
 
 // How much of the session's stream the model can read. Tokens are counted over the whole stream, unfed ones included.
@@ -89,8 +89,8 @@ struct SessionSummary {
   SessionMemory memory;
   EvictionPolicy eviction = EvictionPolicy::kTokenWise;
   SessionNotes notes;
-  SessionBudget budget;  // with the server's limits
-  SessionBudget used;    // by turns that have ended; tokens by the running one too
+  SessionBudget budget = {};  // with the server's limits
+  SessionBudget used;         // by turns that have ended; tokens by the running one too
 };
 
 // Unset fields stay as they are.
@@ -104,14 +104,14 @@ struct RewindSpec {
   std::string session_id;
   int64_t to_turn = 0;                   // the last turn that stays, 0 … last_turn; 0: only the opening stays
   std::optional<int64_t> expected_turn;  // the session's last turn as the caller knows it; unset: not checked
-  RequestTag request;                    // a retry changes nothing
+  RequestTag request = {};               // a retry changes nothing
 };
 
 // A copy of a session.
 struct ForkSpec {
   std::string session_id;
   std::optional<Labels> labels;  // unset: the parent's
-  RequestTag request;            // a retry is given the fork that was made before
+  RequestTag request = {};       // a retry is given the fork that was made before
 };
 
 // One page of a listing, ordered by session id.

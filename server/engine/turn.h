@@ -143,9 +143,9 @@ struct TurnLogprobs {
 };
 
 struct TurnDelta {
-  std::string text;                    // valid UTF-8, not cumulative; may be empty where there are logprobs
-  int32_t tokens = 0;                  // sampled tokens this text came from
-  std::vector<TurnLogprobs> logprobs;  // of the tokens sampled since the last delta; none unless asked for
+  std::string text;                         // valid UTF-8, not cumulative; may be empty where there are logprobs
+  int32_t tokens = 0;                       // sampled tokens this text came from
+  std::vector<TurnLogprobs> logprobs = {};  // of the tokens sampled since the last delta; none unless asked for
 };
 
 // The horizon will soon pass a turn boundary: a turn, or the opening, begins to be forgotten.
