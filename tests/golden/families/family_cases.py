@@ -37,6 +37,10 @@ GEMMA2 = GEMMA | dict(
 )
 GEMMA3 = GEMMA | dict(num_hidden_layers=6, intermediate_size=40, sliding_window=12, query_pre_attn_scalar=24)
 NEOX = GPT | dict(intermediate_size=96, max_position_embeddings=4096, hidden_act="gelu", tie_word_embeddings=False)
+NEOX_PUBLISHED = COMMON | NEOX | dict(
+    architectures=["GPTNeoXForCausalLM"], model_type="gpt_neox", rotary_pct=0.25, rotary_emb_base=10000,
+    layer_norm_eps=1e-5,
+)
 MPT = dict(d_model=48, n_heads=4, n_layers=2, expansion_ratio=4, max_seq_len=4096, no_bias=True)
 MPT_PUBLISHED = dict(
     architectures=["MPTForCausalLM"], model_type="mpt", d_model=48, n_heads=4, n_layers=2, expansion_ratio=4,
@@ -250,6 +254,7 @@ CASES = {
     "mpt_clipped_six_heads": dict(
         model_type="mpt",
         config=MPT | dict(n_heads=6, attn_config=dict(clip_qkv=1.5, alibi=True, alibi_bias_max=8)),
+        published=MPT_PUBLISHED | dict(n_heads=6, attn_config=MPT_PUBLISHED["attn_config"] | dict(clip_qkv=1.5)),
         planted=dict(what="queries, keys and values not clipped", config=dict(attn_config=dict(clip_qkv=None))),
     ),
     "mpt_softmax_scale": dict(
@@ -260,15 +265,14 @@ CASES = {
     "gpt_neox": dict(
         model_type="gpt_neox",
         config=NEOX | dict(rope_parameters=rope(partial_rotary_factor=0.25), use_parallel_residual=True),
-        published=COMMON | NEOX | dict(
-            architectures=["GPTNeoXForCausalLM"], model_type="gpt_neox", rotary_pct=0.25, rotary_emb_base=10000,
-            layer_norm_eps=1e-5, use_parallel_residual=True),
+        published=NEOX_PUBLISHED | dict(use_parallel_residual=True),
         planted=dict(what="half of the head rotated instead of a quarter",
                      config=dict(rope_parameters=dict(partial_rotary_factor=0.5))),
     ),
     "gpt_neox_sequential": dict(
         model_type="gpt_neox",
         config=NEOX | dict(rope_parameters=rope(partial_rotary_factor=0.25), use_parallel_residual=False),
+        published=NEOX_PUBLISHED | dict(use_parallel_residual=False),
         planted=dict(what="parallel blocks", config=dict(use_parallel_residual=True)),
     ),
 }
