@@ -7,6 +7,15 @@ import pathlib
 COLOURS = {"vanilla": "#4c72b0", "zero_sink": "#dd8452", "learnable_sink": "#55a868"}
 
 
+def scale(axes, values, top):
+    """Logarithmic where perplexities are far apart, so that the small ones can still be told apart."""
+    if max(values) > 4 * min(values):
+        axes.set_yscale("log")
+        axes.set_ylim(min(values) * 0.7, max(values) * 2)
+    else:
+        axes.set_ylim(0, max(values) * top)
+
+
 def plot_losses(axes, results):
     for model in results["models"]:
         steps, losses = zip(*model["training_losses"])
@@ -26,22 +35,23 @@ def plot_table(axes, results):
     configurations = results["models"][0]["configurations"]
     axes.set_xticks(range(len(configurations)), [f"{c['sink_tokens']}+{c['window_tokens']}" for c in configurations])
     values = [c["perplexity"] for model in results["models"] for c in model["configurations"]]
-    axes.set_yscale("log")
-    axes.set_ylim(min(values) * 0.7, max(values) * 2)
+    scale(axes, values, top=1.5)
     axes.set(title=f"Streams of {results['stream_tokens']:,} tokens", xlabel="cache: sinks + window",
              ylabel="perplexity")
     axes.legend()
 
 
 def plot_blocks(axes, results):
-    """Without sinks, along the stream: where a model breaks."""
+    """Along the stream, without sinks and with one: where a model breaks."""
+    shown = []
     for model in results["models"]:
         for configuration, style in ((model["configurations"][0], "-"), (model["configurations"][1], "--")):
             blocks = configuration["perplexity_of_blocks"]
             places = [(block + 0.5) * results["cache_tokens"] for block in range(len(blocks))]
             label = f"{model['title']}, {configuration['sink_tokens']}+{configuration['window_tokens']}"
             axes.plot(places, blocks, style, color=COLOURS[model["name"]], label=label, linewidth=1)
-    axes.set_yscale("log")
+            shown += blocks
+    scale(axes, shown, top=1.1)
     axes.set(title="Along the stream", xlabel="place in the stream (tokens)", ylabel="perplexity")
     axes.legend(fontsize=7)
 
@@ -57,6 +67,7 @@ def plot_attention(axes, results):
     axes.set(title=f"Attention to the first places, cache with {sinks} sinks", xlabel="layer",
              ylabel="mean share of a full cache's attention")
     axes.set_ylim(bottom=0)
+    axes.set_xticks(range(len(results["models"][0]["attention_to_sinks"]["layers"])))
     axes.legend(fontsize=7)
 
 
