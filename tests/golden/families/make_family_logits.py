@@ -1,4 +1,5 @@
-"""Logits of small models of every family by transformers' own classes, from checkpoint files: float32, eager attention.
+"""Logits of small models of every family by transformers' own classes, from checkpoint files: float32, plain
+("eager") attention.
 
 Usage: make_family_logits.py [CASE ...]     writes logits/CASE.json, all cases if none is named
 
@@ -48,11 +49,11 @@ def write_checkpoint(folder, config, tensors, zero=()):
     safetensors.numpy.save_file(weights, os.path.join(folder, "model.safetensors"), metadata={"format": "pt"})
 
 
-def load(config, tensors, zero=()):
+def load(config, tensors, zero=(), attention="eager"):
     with tempfile.TemporaryDirectory() as folder:
         write_checkpoint(folder, config, tensors, zero)
         model, report = transformers.AutoModelForCausalLM.from_pretrained(
-            folder, dtype=torch.float32, attn_implementation="eager", output_loading_info=True)
+            folder, dtype=torch.float32, attn_implementation=attention, output_loading_info=True)
     assert not report["missing_keys"] and not report["unexpected_keys"] and not report["mismatched_keys"], report
     return model.eval()
 
@@ -98,24 +99,25 @@ def alibi_bias_max(config):
 
 def make_case(name, case):
     config, tensors = blank_checkpoint(case)
-    model = load(config, tensors)
+    attention = case.get("attention", "eager")
+    model = load(config, tensors, attention=attention)
     prompt = prompt_tokens(40, seed=1)
     logits = model(torch.tensor([prompt])).logits[0]
     noise = largest_difference(copy.deepcopy(model).double()(torch.tensor([prompt])).logits[0], logits)
     result = dict(
-        name=name, made_by=f"transformers {transformers.__version__}, torch {torch.__version__}, float32, eager",
+        name=name, made_by=f"transformers {transformers.__version__}, torch {torch.__version__}, float32, {attention}",
         config=config, tensors=tensors, prompt=dict(feed=prompt, rows=rows(logits, POSITIONS)),
     )
     if not case.get("only_prompt"):
         result["turns"] = run_turns(model, [prompt_tokens(n, seed=2 + i) for i, n in enumerate(TURNS)])
     if "published" in case:
-        again = load(case["published"], tensors)(torch.tensor([prompt])).logits[0]
+        again = load(case["published"], tensors, attention=attention)(torch.tensor([prompt])).logits[0]
         assert largest_difference(again, logits) == 0, (name, largest_difference(again, logits))
         result["published"] = case["published"]
     planted = case["planted"]
     wrong_config = merge(config, planted.get("config", {}))
     with alibi_bias_max(wrong_config):
-        wrong = load(wrong_config, tensors, planted.get("zero", ()))(torch.tensor([prompt]))
+        wrong = load(wrong_config, tensors, planted.get("zero", ()), attention)(torch.tensor([prompt]))
     difference = largest_difference(wrong.logits[0][POSITIONS], logits[POSITIONS])
     assert difference > 0.01, (name, planted, difference)
     result["planted"] = planted | dict(largest_difference=round(difference, 4))
