@@ -67,6 +67,10 @@ void AppendCall::OnCancel() {
 void AppendCall::OnEvent(TurnEvent /*event*/) {}
 
 void AppendCall::OnFinish(TurnResult result) {
+  // Cancelled, by CancelTurn or a turn that interrupts: it left no trace.
+  if (result.status.ok() && result.reason != FinishReason::kEndOfTurn) {
+    result.status = absl::CancelledError("the turn was cancelled: the messages were not appended");
+  }
   if (!result.status.ok()) {
     Finish(ToGrpcStatus(result.status));
     return;

@@ -18,9 +18,8 @@ inline constexpr int32_t kApiRevision = 1;
 //
 // A unary method checks its request on gRPC's thread, hands it to the engine and returns gRPC's own reactor at once;
 // the engine's callback fills in the response and finishes the reactor. Request and response live until then. A client
-// that leaves before is simply not there any more when the answer comes. Chat is ChatReactor's, Attach AttachReactor's.
-// that leaves before is simply not there any more when the answer comes. Chat is ChatReactor's, AppendMessages
-// AppendCall's.
+// that leaves before is simply not there any more when the answer comes. Chat is ChatReactor's, Attach AttachReactor's,
+// AppendMessages AppendCall's.
 class ChatService final : public v1::ChatService::CallbackService {
  public:
   explicit ChatService(ServiceParts parts) : parts_(std::move(parts)) {}

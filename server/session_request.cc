@@ -16,6 +16,8 @@ namespace {
 
 constexpr size_t kMaxRouteBytes = 64;
 constexpr int32_t kDefaultPageSize = 100;
+// What a template may write around a message: many empty ones are work too.
+constexpr int64_t kTemplateBytes = 64;
 
 // As if nothing but sink_tokens were pinned.
 absl::StatusOr<CacheShape> CheckShape(const v1::SessionConfig& config, const RequestRules& rules) {
@@ -156,7 +158,7 @@ absl::StatusOr<Labels> CheckLabels(absl::string_view field,
 }  // namespace
 
 int64_t TextBytes(absl::Span<const Message> messages) {
-  int64_t bytes = 0;
+  int64_t bytes = kTemplateBytes * static_cast<int64_t>(messages.size());
   for (const Message& message : messages) bytes += static_cast<int64_t>(message.text.size());
   return bytes;
 }
@@ -182,10 +184,11 @@ absl::StatusOr<std::vector<Message>> CheckMessages(absl::string_view field,
         return FieldError(absl::StrCat(field, "[", i, "].role"),
                           absl::StrCat(static_cast<int>(messages[i].role()), " is not system, user or assistant"));
     }
-    bytes += static_cast<int64_t>(messages[i].text().size());
+    bytes += kTemplateBytes + static_cast<int64_t>(messages[i].text().size());
     if (bytes > rules.options.max_text_bytes) {
-      return FieldError(
-          field, absl::StrCat("the texts have more than ", rules.options.max_text_bytes, " bytes (max_text_bytes)"));
+      return FieldError(field,
+                        absl::StrCat("the texts, with ", kTemplateBytes, " more for each message, have more than ",
+                                     rules.options.max_text_bytes, " bytes (max_text_bytes)"));
     }
     message.text = messages[i].text();
     checked.push_back(std::move(message));

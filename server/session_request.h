@@ -47,7 +47,7 @@ absl::StatusOr<std::vector<Message>> CheckMessages(absl::string_view field,
                                                    const google::protobuf::RepeatedPtrField<v1::Message>& messages,
                                                    const RequestRules& rules);
 
-// Bytes of all texts together.
+// Bytes of all texts together, with what a template writes around each.
 int64_t TextBytes(absl::Span<const Message> messages);
 
 }  // namespace perennial

@@ -1,7 +1,10 @@
 #include "server/turn_reactor.h"
 
+#include <algorithm>
+#include <string>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -14,6 +17,11 @@
 
 namespace perennial {
 namespace {
+
+// True for what a session id may be, by far.
+bool MayBeMetadata(absl::string_view text) {
+  return text.size() <= 128 && std::all_of(text.begin(), text.end(), absl::ascii_isprint);
+}
 
 std::string Seconds(absl::Duration duration) { return absl::StrCat(absl::ToDoubleSeconds(duration)); }
 
@@ -162,7 +170,10 @@ void TurnReactor<Response>::OnWriteDone(bool ok) {
 
 template <typename Response>
 void TurnReactor<Response>::AddTrailers(const TurnResult& result) {
-  context_->AddTrailingMetadata("x-perennial-session-id", result.session_id.empty() ? session_id_ : result.session_id);
+  // A session that was not found has the name that the client gave it, which may be anything; gRPC aborts the program
+  // for metadata that is not printable.
+  const std::string& session = result.session_id.empty() ? session_id_ : result.session_id;
+  if (MayBeMetadata(session)) context_->AddTrailingMetadata("x-perennial-session-id", session);
   context_->AddTrailingMetadata("x-perennial-turn", absl::StrCat(result.turn));
   context_->AddTrailingMetadata("x-perennial-prompt-tokens", absl::StrCat(result.usage.prompt_tokens));
   context_->AddTrailingMetadata("x-perennial-fed-tokens", absl::StrCat(result.usage.fed_tokens));

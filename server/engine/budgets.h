@@ -1,7 +1,7 @@
 // Budgets: how much a turn may use, and a session in its whole life; never more than the server's limits.
 //
 //   turn      TurnSpec::max_time, from its admission. Time counts while its client does not read, too: such a turn
-//             holds its session and a place among the running ones.
+//             holds its session, though no place among max_running_turns.
 //   session   SessionBudget: sampled tokens, and time from admission to end of all its turns together.
 //
 // A turn whose budget ends is finished, at a token boundary, with kTurnBudget or kSessionBudget; before its first token

@@ -39,7 +39,7 @@ struct EngineOptions {
   int32_t max_waiting_turns = 1024;        // submitted and not yet admitted, over all sessions
   int32_t max_turns_per_session = 4;       // waiting for one session
   int32_t max_tenants = 256;               // told apart at once; more share the turn of those who say none
-  int32_t max_running_turns = 64;          // admitted: sessions in one step at most
+  int32_t max_running_turns = 64;          // admitted while so many run whose clients read
   int32_t max_step_tokens = 512;           // tokens in one step, decode and prefill together; <= the runner's
   int32_t prefill_chunk_tokens = 128;      // of one turn in one step; while others decode, of all prefills together
   int32_t max_opening_tokens = 65536;      // of one session

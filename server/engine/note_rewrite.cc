@@ -79,7 +79,7 @@ std::vector<LiveSession*> NoteRewrites::Plan(absl::Span<LiveSession* const> runn
 void NoteRewrites::AnswerWhereNotesMustWait() {
   while (true) {
     const auto waiting =
-        std::find_if(waiting_.begin(), waiting_.end(), [](const Waiting& one) { return !one.session->writable(); });
+        std::find_if(waiting_.begin(), waiting_.end(), [](const Waiting& one) { return !TakesNotes(*one.session); });
     if (waiting == waiting_.end()) return;
     Answer(waiting->session, absl::OkStatus());
   }

@@ -66,7 +66,8 @@ class NoteRewrites {
     Engine::Done<SessionNotes> done;
   };
 
-  // Answers those that wait for caches that have begun to be parked or copied meanwhile.
+  // Answers those that wait for caches that do not take notes any more: they have begun to be parked or copied, or an
+  // undone turn or a rewind has taken sinks back.
   void AnswerWhereNotesMustWait();
   // Calls `done` of those that wait for `session` (nullptr: of all).
   void Answer(const LiveSession* session, const absl::Status& status);

@@ -1,5 +1,6 @@
 #include "server/engine/request_ids.h"
 
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -51,6 +52,13 @@ void RequestIds::Forget(const std::string& scope, const std::string& id) {
 void RequestIds::ForgetScope(const std::string& scope) {
   for (EntryRef it = entries_.lower_bound({scope, ""}); it != entries_.end() && it->first.first == scope;) {
     it = Erase(it);
+  }
+}
+
+void RequestIds::ForgetTurnsOf(const std::string& session_id) {
+  for (EntryRef it = entries_.lower_bound({"", ""}); it != entries_.end() && it->first.first.empty();) {
+    const auto* turn = std::get_if<std::shared_ptr<TurnRecord>>(&it->second.outcome);
+    it = turn != nullptr && (*turn)->session_id() == session_id ? Erase(it) : std::next(it);
   }
 }
 

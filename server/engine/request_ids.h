@@ -55,6 +55,8 @@ class RequestIds {
   // It left no trace: the same id may be used again.
   void Forget(const std::string& scope, const std::string& id);
   void ForgetScope(const std::string& scope);
+  // Turns of the scope "" that ran in this session, which was made for them.
+  void ForgetTurnsOf(const std::string& session_id);
 
   // Forgets the ids whose time has come.
   void Expire(absl::Time now);

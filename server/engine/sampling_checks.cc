@@ -72,6 +72,10 @@ absl::Status CheckConstrained(const TurnSpec& spec) {
   if (!spec.stop_strings.empty()) return Invalid("sampling.json_schema: does not go with stop");
   if (!spec.stop_tokens.empty()) return Invalid("sampling.json_schema: does not go with sampling.stop_tokens");
   if (spec.min_tokens > 0) return Invalid("sampling.json_schema: does not go with sampling.min_tokens");
+  // What the schema demands could be forbidden, and nothing would be left to sample.
+  for (const LogitBias& bias : spec.sampling.logit_bias) {
+    if (bias.bias <= -100.0f) return Invalid("sampling.json_schema: does not go with a sampling.logit_bias of -100");
+  }
   return absl::OkStatus();
 }
 

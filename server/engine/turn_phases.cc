@@ -82,6 +82,7 @@ bool TurnLoop::ReapDeletedSessions(absl::Time now) {
     // Its texts go with it.
     records_.ForgetAllOfSession(last.id);
     request_ids_.ForgetScope(last.id);
+    if (deletion.session->ephemeral) request_ids_.ForgetTurnsOf(last.id);
     RemoveSession(deletion.session, SessionGone());
     ++stats_.sessions_deleted;
     deletion.done(last);
@@ -191,7 +192,9 @@ absl::StatusOr<LiveSession*> TurnLoop::SessionFor(SubmittedTurn& turn, absl::Tim
   if (absl::Status fits = CheckMessageFits(turn.spec, next, session->window.shape()); !fits.ok()) return fits;
   // Where others of the session wait, their places become free.
   absl::Status room = queue_.CheckRoom(*session);
-  if (turn.spec.if_busy == IfBusy::kInterrupt && (room.ok() || session->waiting_turns > 0)) {
+  // A turn that its session's budget refuses interrupts nobody.
+  if (turn.spec.if_busy == IfBusy::kInterrupt && (room.ok() || session->waiting_turns > 0) &&
+      !IsUsedUpFor(turn.spec, session->budget, session->used)) {
     Interrupt(session, now);
     room = absl::OkStatus();
   }
@@ -201,7 +204,10 @@ absl::StatusOr<LiveSession*> TurnLoop::SessionFor(SubmittedTurn& turn, absl::Tim
 
 bool TurnLoop::AdmitWaiting(absl::Time now) {
   bool worked = ProvideCaches(now);
-  while (running_.size() < static_cast<size_t>(options_.max_running_turns)) {
+  // Turns whose clients do not read hold their sessions, but no place.
+  auto places = options_.max_running_turns - std::count_if(running_.begin(), running_.end(),
+                                                           [](const auto& turn) { return !turn->record().paused(); });
+  for (; places > 0; --places) {
     std::optional<TurnQueue::WaitingTurn> waiting = queue_.PopAdmissible();
     if (!waiting.has_value()) break;
     running_.push_back(std::make_unique<ActiveTurn>(std::move(waiting->turn), waiting->session, &model_, &options_,

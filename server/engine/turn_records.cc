@@ -1,6 +1,7 @@
 #include "server/engine/turn_records.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "model/check.h"
 
@@ -22,8 +23,12 @@ void TurnRecords::Add(std::shared_ptr<TurnRecord> record) {
 void TurnRecords::Keep(const std::shared_ptr<TurnRecord>& record, bool found_by_request, absl::Time now) {
   PERENNIAL_CHECK(record->ended());
   Follow(record);
-  const EntryRef entry = entries_.find({record->session_id(), record->turn()});
-  if (entry == entries_.end()) return;  // never admitted: it is found by its request id or not at all
+  EntryRef entry = entries_.find({record->session_id(), record->turn()});
+  if (entry == entries_.end()) {
+    // Never admitted: it is found by its request id or not at all. Its events count like those of others.
+    if (!found_by_request) return;
+    entry = entries_.emplace(Key(record->session_id(), --last_unadmitted_), Entry{.record = record}).first;
+  }
   entry->second.found_by_request = found_by_request;
   entry->second.ended = ended_.insert(ended_.end(), entry->first);
   entry->second.in_ended = true;
@@ -57,7 +62,8 @@ void TurnRecords::ForgetSession(const std::string& session_id) {
 }
 
 void TurnRecords::ForgetAllOfSession(const std::string& session_id) {
-  for (EntryRef it = entries_.lower_bound({session_id, 0}); it != entries_.end() && it->first.first == session_id;) {
+  const Key first(session_id, std::numeric_limits<int64_t>::min());
+  for (EntryRef it = entries_.lower_bound(first); it != entries_.end() && it->first.first == session_id;) {
     it = Erase(it);
   }
 }

@@ -62,7 +62,7 @@ class TurnRecords {
   int64_t kept_bytes() const { return kept_bytes_; }
 
  private:
-  using Key = std::pair<std::string, int64_t>;  // session, turn
+  using Key = std::pair<std::string, int64_t>;  // session, turn; below 0: one that was never admitted
   struct Entry {
     std::shared_ptr<TurnRecord> record;
     bool found_by_request = false;
@@ -78,7 +78,8 @@ class TurnRecords {
 
   const EngineOptions* const options_;
   std::map<Key, Entry> entries_;
-  std::list<Key> ended_;  // those whose events are kept, in the order of their ends
+  int64_t last_unadmitted_ = 0;  // counts down
+  std::list<Key> ended_;         // those whose events are kept, in the order of their ends
   int64_t kept_bytes_ = 0;
   std::deque<std::pair<absl::Time, Key>> expiries_;    // of those found by request, in order; some may be gone already
   std::vector<std::shared_ptr<TurnRecord>> followed_;  // ended, with readers that have not got all

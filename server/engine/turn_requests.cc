@@ -105,6 +105,7 @@ void TurnLoop::Interrupt(LiveSession* session, absl::Time now) {
                    : std::nullopt;
       },
       [&](TurnQueue::WaitingTurn waiting, EarlyEnd why) { Reject(std::move(waiting.turn), std::move(why), now); });
+  sessions_.UpdateExpiry(session, now);
 }
 
 void TurnLoop::Follow(AttachCall call, absl::Time now) {

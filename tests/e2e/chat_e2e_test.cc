@@ -78,6 +78,21 @@ TEST(ChatE2eTest, ChatWithoutASessionLeavesNone) {
   EXPECT_EQ(ReasonOf(status), "SESSION_NOT_FOUND");
 }
 
+TEST(ChatE2eTest, ASessionIdMayBeAnythingAndIsNotFound) {
+  ServerProcess server(kFakeServer, {"--model=echo"});
+  const auto stub = Connect(server.address());
+  for (const std::string& id : {std::string("\xc3\xa9"), std::string("a\nb"), std::string(100'000, 'x')}) {
+    ChatStream chat(*stub, Say(id, "hello"));
+    EXPECT_EQ(ReasonOf(chat.End()), "SESSION_NOT_FOUND");
+    v1::AttachRequest request;
+    request.set_session_id(id);
+    request.set_turn(1);
+    AttachStream attach(*stub, request);
+    EXPECT_EQ(ReasonOf(attach.End()), "SESSION_NOT_FOUND");
+  }
+  EXPECT_EQ(GetStats(*stub).turns_rejected(), 3);
+}
+
 TEST(ChatE2eTest, ASessionRemembersItsTurns) {
   ServerProcess server(kFakeServer, {"--model=echo"});
   const auto stub = Connect(server.address());

@@ -90,6 +90,7 @@ TEST(AppendCallTest, EveryBadFieldIsNamed) {
       {"messages[1].role", [](v1::AppendMessagesRequest& r) { r.mutable_messages(1)->set_role(v1::ROLE_UNSPECIFIED); }},
       {"messages", [](v1::AppendMessagesRequest& r) { r.mutable_messages(0)->set_text(std::string(1 << 20, 'x')); }},
       {"messages", [](v1::AppendMessagesRequest& r) { r.mutable_messages(0)->set_text(std::string(70'000, 'x')); }},
+      {"messages", [](v1::AppendMessagesRequest& r) { r = Messages(std::vector<std::string>(20'000)); }},
       {"long_message", [](v1::AppendMessagesRequest& r) { r.set_long_message(static_cast<v1::LongMessage>(9)); }},
       {"if_busy", [](v1::AppendMessagesRequest& r) { r.set_if_busy(static_cast<v1::IfBusy>(9)); }},
       {"expected_turn", [](v1::AppendMessagesRequest& r) { r.set_expected_turn(-1); }},
@@ -111,6 +112,17 @@ TEST(AppendCallTest, ATurnThatCannotBeHasTheEnginesStatus) {
   ServedEngine served(&engine);
   Call call(*served.stub, Messages({"hi", "hello"}));
   EXPECT_EQ(ReasonOf(call.End()), "SESSION_NOT_FOUND");
+}
+
+TEST(AppendCallTest, OneThatWasCancelledAppendedNothing) {
+  FakeEngine engine;
+  ServedEngine served(&engine);
+  Call call(*served.stub, Messages({"hi", "hello"}));
+  TurnResult result;
+  result.session_id = "abc";
+  result.reason = FinishReason::kCancelled;
+  engine.AwaitTurn().sink->OnFinish(result);
+  EXPECT_EQ(call.End().error_code(), grpc::StatusCode::CANCELLED);
 }
 
 TEST(AppendCallTest, AClientThatLeavesCancelsTheTurn) {

@@ -131,7 +131,7 @@ TEST(ChatRequestTest, EveryBadFieldIsNamedWithItsLimit) {
          r.clear_session_id();
          v1::Message* system = r.mutable_config()->add_history();
          system->set_role(v1::ROLE_SYSTEM);
-         system->set_text(std::string((1 << 20) - 4, 'x'));  // with "hello" one byte too many
+         system->set_text(std::string((1 << 20) - 64 - 4, 'x'));  // with "hello" one byte too many
        }},
   };
   for (const Case& bad : cases) {

@@ -139,6 +139,7 @@ class ChaosSimulation final : private Follower::Listener {
   int64_t fed_ = 0;  // sums over the turns whose end is known
   int64_t generated_ = 0;
   int64_t evicted_ = 0;
+  int64_t most_active_turns_ = 0;  // at once, whose readers read
   Tally tally_;
 };
 

@@ -2,6 +2,7 @@
 // what the oracle says with the same notes at the same points of the stream.
 
 #include <algorithm>
+#include <functional>
 #include <list>
 #include <string>
 #include <utility>
@@ -46,6 +47,14 @@ class NotesTest : public EngineFixture {
   // Tells `oracle` of all that was written since it was last told.
   void Tell(ReplyOracle& oracle) {
     for (const Written& notes : std::exchange(written_, {})) oracle.WriteNotes(notes.at, notes.tokens);
+  }
+  // Whether notes are answered that come in one pass with a call which takes the sinks back.
+  bool TakesThemBack(const std::string& session, const std::function<void()>& call) {
+    bool answered = false;
+    engine().SetNotes(session, Notes("new"), [&](const absl::StatusOr<SessionNotes>& notes) { answered = notes.ok(); });
+    call();
+    RunUntilIdle();
+    return answered;
   }
   static NotesSpec Notes(absl::string_view text) { return {.text = std::string(text), .tokens = TokensOf(text)}; }
 
@@ -126,6 +135,28 @@ TEST_F(NotesTest, StayWhenATurnIsUndone) {
     EXPECT_EQ(again.text(), oracle.Say(next).text) << passes;
     EXPECT_EQ(again.result().memory.note_tokens, 5 + (passes == 30 ? 2 : 1));
   }
+}
+
+TEST_F(NotesTest, AreAnsweredWhereTheSinksAreTakenBackMeanwhile) {
+  options_.prefill_chunk_tokens = 2;
+  const std::string session = CreateSession();
+  RecordingTurnSink sink;
+  engine().Submit(Turn(session, "message", 30), &sink);
+  while (runner().counters().stream_tokens < 4) RunOnce();
+  EXPECT_TRUE(TakesThemBack(session, [&] {
+    engine().CancelTurn({.session_id = session, .turn = 0, .request_id = {}},
+                        [](const absl::StatusOr<int32_t>& count) { EXPECT_EQ(*count, 1); });
+  }));
+  EXPECT_EQ(sink.result().reason, FinishReason::kCancelled);
+  Say(session, "message", 3);
+  EXPECT_THAT(std::exchange(written_, {}), SizeIs(1));
+  EXPECT_TRUE(TakesThemBack(session, [&] {
+    engine().RewindSession({.session_id = session, .to_turn = 0, .expected_turn = {}, .request = {}},
+                           [](absl::StatusOr<SessionSummary> summary) { EXPECT_TRUE(summary.ok()); });
+  }));
+  EXPECT_THAT(written_, IsEmpty());
+  Say(session, "message", 3);
+  EXPECT_THAT(written_, SizeIs(1));
 }
 
 TEST_F(NotesTest, WaitForTheNextStepAndTakeTheirSessionsShareOfIt) {

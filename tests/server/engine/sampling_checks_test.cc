@@ -89,6 +89,10 @@ TEST(SamplingChecksTest, RefusesWhatDoesNotGoTogether) {
             "sampling.json_schema: does not go with sampling.stop_tokens");
   EXPECT_EQ(message([](TurnSpec& s) { s.min_tokens = 1; }),
             "sampling.json_schema: does not go with sampling.min_tokens");
+  EXPECT_EQ(message([](TurnSpec& s) {
+              s.sampling.logit_bias = {{1, 5.0f}, {2, -100.0f}};
+            }),
+            "sampling.json_schema: does not go with a sampling.logit_bias of -100");
 }
 
 }  // namespace

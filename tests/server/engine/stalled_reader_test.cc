@@ -122,5 +122,24 @@ TEST(StalledReaderTest, ItsPlaceGoesToOthers) {
   }
 }
 
+class StalledReaderPlaceTest : public EngineFixture {};
+
+TEST_F(StalledReaderPlaceTest, IsFreeForOthers) {
+  options_.max_running_turns = 1;
+  RecordingTurnSink stalled, other;
+  stalled.SetReady(false);
+  engine().Submit(Turn(CreateSession(), "a", 4), &stalled);
+  RunUntilIdle();
+  EXPECT_EQ(engine().Stats().paused_turns, 1);
+  engine().Submit(Turn(CreateSession(), "b", 4), &other);
+  RunUntilIdle();
+  EXPECT_TRUE(other.result().status.ok());
+  EXPECT_FALSE(stalled.finished());
+  stalled.SetReady(true);
+  engine().Wake();
+  RunUntilIdle();
+  EXPECT_TRUE(stalled.result().status.ok());
+}
+
 }  // namespace
 }  // namespace perennial

@@ -91,6 +91,26 @@ TEST_F(TurnRecordsTest, GivesUpTheOldestEventsFirstButNoEnd) {
   EXPECT_NE(records_.Find("c", 1), nullptr);
 }
 
+TEST_F(TurnRecordsTest, CountsAndGivesUpWhatNeverAdmittedTurnsWereTold) {
+  std::list<std::shared_ptr<TurnRecord>> waited;
+  options_.kept_replay_bytes = 10'000;
+  for (int i = 0; i < 20; ++i) {
+    auto record =
+        std::make_shared<TurnRecord>(TurnReader(&sinks_.emplace_back()), OnDisconnect::kContinue, &options_, now_);
+    record->SetSession("a");
+    for (int place = 0; place < 10; ++place) record->Send(TurnQueued{.position = place}, now_);
+    record->Finish({});
+    records_.Keep(record, /*found_by_request=*/true, now_);
+    waited.push_back(record);
+    EXPECT_GT(records_.kept_bytes(), 0);
+    EXPECT_LE(records_.kept_bytes(), options_.kept_replay_bytes);
+  }
+  EXPECT_EQ(waited.front()->bytes(), 0);
+  EXPECT_GT(waited.back()->bytes(), 0);
+  records_.ForgetAllOfSession("a");
+  EXPECT_EQ(records_.kept_bytes(), 0);
+}
+
 TEST_F(TurnRecordsTest, LooksAfterReadersOfTurnsThatHaveEnded) {
   options_.kept_replay_bytes = 0;
   const auto record = Run("a", 1, /*request=*/false, /*read=*/false);

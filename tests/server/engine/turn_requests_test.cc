@@ -311,6 +311,43 @@ TEST_F(TurnRequestsTest, AnInterruptThatHasNoRoomItselfDisturbsNobody) {
   engine().Stop();
 }
 
+TEST_F(TurnRequestsTest, AnInterruptThatTheSessionsBudgetRefusesDisturbsNobody) {
+  options_.max_running_turns = 1;
+  SessionSpec budgeted = Spec();
+  budgeted.budget.generated_tokens = 3;
+  const std::string session = TryCreateSession(budgeted)->id;
+  RecordingTurnSink used, other, append, interrupting;
+  Submit(Turn(session, "a", 10), used);
+  RunUntilIdle();
+  EXPECT_EQ(used.result().reason, FinishReason::kSessionBudget);
+  Submit(Turn(CreateSession(), "b", 1000), other);
+  RunOnce();
+  TurnSpec waiting = Turn(session, "c");
+  waiting.reply = false;
+  Submit(waiting, append);
+  RunOnce();
+  TurnSpec spec = Turn(session, "d", 3);
+  spec.if_busy = IfBusy::kInterrupt;
+  Submit(spec, interrupting);
+  RunOnce();
+  EXPECT_EQ(interrupting.result().reason, FinishReason::kSessionBudget);
+  EXPECT_FALSE(append.finished());
+  engine().Stop();
+}
+
+TEST_F(TurnRequestsTest, ADeletedSessionlessTurnIsNotReplayed) {
+  TurnSpec spec = Named("", "r", 1000);
+  spec.ephemeral = Spec();
+  RecordingTurnSink sink, later;
+  Submit(spec, sink);
+  while (sink.text().empty()) RunOnce();
+  EXPECT_TRUE(DeleteSession(sink.EventsOf<TurnStarted>().front().session_id).ok());
+  RunUntilIdle();
+  AttachTo("", "r", later);
+  RunUntilIdle();
+  EXPECT_EQ(ReasonOf(later.result().status), ErrorReason::kBeyondReplay);
+}
+
 // ---- The end of the engine. ----
 
 TEST_F(TurnRequestsTest, ADrainWaitsForReadersUpToItsDeadline) {
