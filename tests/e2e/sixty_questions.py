@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """A conversation of sixty short questions, several times longer than the cache.
 
-Starts perenniald, asks the questions of sixty_questions.txt one after the other in one session (greedy, at most 60 tokens
-a reply) through `perennial ask`, and judges the replies:
+Starts perenniald, asks the questions of sixty_questions.txt one after the other in one session (the most likely token
+every time, under a repetition penalty, at most 60 tokens a reply) through `perennial ask`, and judges the replies:
 
   * in replies 41-60 no stretch of 16 tokens occurs twice within a reply,
   * at least 95 % of their words are in the dictionary (Debian's wamerican, or --dictionary),
@@ -40,6 +40,8 @@ def arguments():
     parser.add_argument("--cache_tokens", type=int, default=512)
     parser.add_argument("--sink_tokens", type=int, default=4)
     parser.add_argument("--eviction", default="token_wise", help="token_wise (the paper's) or turn_wise")
+    parser.add_argument("--repetition_penalty", type=float, default=1.1,
+                        help="1: none; a small model then imitates its own repetitions, with sinks too")
     parser.add_argument("--dtype", default="float32", help="float32 gives the same replies on every machine")
     parser.add_argument("--dictionary", type=pathlib.Path, default=pathlib.Path("/usr/share/dict/words"))
     parser.add_argument("--start_seconds", type=float, default=120, help="how long the server may take to start")
@@ -104,7 +106,8 @@ def main():
         session = server.client("sessions", "create").strip()
         for turn, question in enumerate(questions, start=1):
             reply = json.loads(server.client("ask", question, f"--session={session}", f"--max_tokens={REPLY_TOKENS}",
-                                             "--temperature=0", "--json"))
+                                             "--temperature=0",
+                                             f"--repetition_penalty={args.repetition_penalty}", "--json"))
             replies.append(reply["text"])
             resident[turn] = server.resident_kib()
             print(f"[{turn:2}] {question}\n     {reply['text'].strip()!r}", file=sys.stderr, flush=True)
