@@ -84,11 +84,12 @@ bool TurnRecord::RequestCancel() {
   return true;
 }
 
-void TurnRecord::Attach(TurnReader reader, int64_t from_sequence, bool from_oldest) {
+void TurnRecord::Attach(TurnReader reader, int64_t from_sequence, bool from_oldest, bool paces) {
   const int64_t first = from_oldest ? FirstReplayable() : from_sequence;
   if (absl::Status status = CheckAttach(first); !status.ok()) return reader.Finish(EndFor(std::move(status), first));
-  const FollowerRef follower = followers_.insert(
-      followers_.end(), Follower{.reader = std::move(reader), .next = std::min(first, sequence_ + 1)});
+  const FollowerRef follower =
+      followers_.insert(paces ? followers_.begin() : followers_.end(),
+                        Follower{.reader = std::move(reader), .next = std::min(first, sequence_ + 1)});
   follower->reader.Deliver({Newest(), State()});
   Pump(follower);
 }

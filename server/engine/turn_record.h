@@ -7,7 +7,9 @@
 //   events   1 … dropped … | oldest ……… kept ……… newest |
 //                                  ^ floor: what the pacer has not got; never dropped
 //
-// The *pacer* is the reader that started the turn, or the one that has followed longest. Its turn pauses while it does
+// The *pacer* is the reader that started the turn, or one that came back for it (it knows the turn's request id), or
+// else the one that has followed longest. So a connection that died unnoticed holds up nobody who has a new one.
+// Its turn pauses while it does
 // not read, or while half of replay_bytes wait for it; the other half then still holds what was sent to it and perhaps
 // never arrived. Where nobody follows, the same holds for what came since the last reader left. A reader that is not
 // the pacer never holds up the turn: what it needs may be dropped, and then it is cut off.
@@ -76,8 +78,8 @@ class TurnRecord {
   // ---- Readers. ----
 
   // Lets `reader` follow: sends it the turn's state, then events from `from_sequence` on, or the oldest that is kept.
-  // What cannot be replayed ends the reader with BEYOND_REPLAY, one too many with QUEUE_FULL.
-  void Attach(TurnReader reader, int64_t from_sequence, bool from_oldest);
+  // What cannot be replayed ends the reader with BEYOND_REPLAY, one too many with QUEUE_FULL. `paces`: as the pacer.
+  void Attach(TurnReader reader, int64_t from_sequence, bool from_oldest, bool paces = false);
 
   // The call that started the turn came again: `reader` takes its place, from the first event on. The one before is
   // from then on a reader like others.

@@ -124,7 +124,8 @@ void TurnLoop::Follow(AttachCall call, absl::Time now) {
     result.session_id = call.spec.turn.session_id;
     return call.reader.Finish(std::move(result));
   }
-  record->Attach(std::move(call.reader), call.spec.from_sequence, call.spec.from_oldest);
+  const bool paces = call.spec.turn.turn == 0;  // it knows the request id
+  record->Attach(std::move(call.reader), call.spec.from_sequence, call.spec.from_oldest, paces);
   if (record->ended()) records_.Follow(record);
 }
 

@@ -124,6 +124,27 @@ TEST(StalledReaderTest, ItsPlaceGoesToOthers) {
 
 class StalledReaderPlaceTest : public EngineFixture {};
 
+// Its connection broke, and nobody told the server.
+TEST_F(StalledReaderPlaceTest, IsTakenByTheClientThatComesBack) {
+  TurnSpec spec = Turn(CreateSession(), "a", 40);
+  spec.request = {.id = "r", .fingerprint = 1};
+  spec.on_disconnect = OnDisconnect::kContinue;
+  RecordingTurnSink dead, watching, back;
+  engine().Submit(spec, &dead);
+  while (dead.text().size() < 5) RunOnce();
+  dead.SetReady(false);
+  engine().Attach({.turn = {.session_id = spec.session_id, .turn = 1, .request_id = {}}}, &watching);
+  RunUntilIdle();
+  EXPECT_FALSE(watching.finished()) << "one that only watches does not pace it";
+  engine().Attach({.turn = {.session_id = spec.session_id, .turn = 0, .request_id = "r"}}, &back);
+  RunUntilIdle();
+  EXPECT_TRUE(back.result().status.ok());
+  EXPECT_TRUE(watching.finished());
+  dead.SetReady(true);
+  engine().Wake();
+  RunUntilIdle();
+}
+
 TEST_F(StalledReaderPlaceTest, IsFreeForOthers) {
   options_.max_running_turns = 1;
   RecordingTurnSink stalled, other;
