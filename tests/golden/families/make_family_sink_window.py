@@ -125,6 +125,7 @@ MODELS = {
     "llama2": ("llama2", {}, SINKS | TURN_WISE | CHANGES),  # RoPE
     "gpt_neox": ("gpt_neox", {}, SINKS | TURN_WISE | CHANGES),  # partial RoPE
     "mpt_clipped_six_heads": ("mpt_clipped_six_heads", {}, SINKS | TURN_WISE | CHANGES),  # ALiBi
+    "mpt": ("mpt", {}, SINKS | FEW),
     "falcon_rw": ("falcon_rw", {}, FEW),  # ALiBi, scaled
     "falcon_7b": ("falcon_7b", {}, FEW),
     "falcon_40b": ("falcon_40b", {}, FEW),
