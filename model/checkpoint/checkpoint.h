@@ -29,6 +29,8 @@ struct GgufVocabulary {
   std::vector<std::string> merges;  // for "gpt2"
   bool add_bos = false;
   bool add_space_prefix = true;  // "llama"
+  // Control tokens swallow the white space after them (Phi-3's "<|user|>\n"): the file does not say it, its name does.
+  bool controls_take_space_after = false;
 };
 
 // Where the tokenizer comes from: the text of tokenizer.json, or GGUF's arrays.

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "model/checkpoint/checkpoint_contents.h"
@@ -83,7 +84,15 @@ absl::Status ReadScores(const GgufMetadata& metadata, GgufVocabulary& vocabulary
 // What llama.cpp does when the file does not say: SentencePiece vocabularies and these BPE families begin with BOS.
 bool DefaultAddBos(const GgufVocabulary& vocabulary) {
   return vocabulary.model == "llama" || vocabulary.pre == "llama3" || vocabulary.pre == "llama-v3" ||
-         vocabulary.pre == "llama-bpe" || vocabulary.pre == "tekken";
+         vocabulary.pre == "llama-bpe" || vocabulary.pre == "falcon3" || vocabulary.pre == "tekken";
+}
+
+// As llama.cpp tells: GGUF has no place for it.
+absl::StatusOr<bool> IsPhi3(const GgufMetadata& metadata) {
+  const absl::StatusOr<std::optional<absl::string_view>> name = metadata.FindString("general.name");
+  if (!name.ok()) return name.status();
+  const std::string lower = absl::AsciiStrToLower(name->value_or(""));
+  return absl::StrContains(lower, "phi-3") || absl::StrContains(lower, "phi3");
 }
 
 absl::Status ReadFlag(const GgufMetadata& metadata, absl::string_view key, bool& flag) {
@@ -123,6 +132,9 @@ absl::StatusOr<GgufVocabulary> ReadGgufVocabulary(const GgufMetadata& metadata) 
   if (!read.ok()) return read;
   read = ReadFlag(metadata, "tokenizer.ggml.add_space_prefix", vocabulary.add_space_prefix);
   if (!read.ok()) return read;
+  const absl::StatusOr<bool> is_phi3 = IsPhi3(metadata);
+  if (!is_phi3.ok()) return is_phi3.status();
+  vocabulary.controls_take_space_after = *is_phi3;
   return vocabulary;
 }
 

@@ -5,8 +5,11 @@
 // template is append-only (a longer history's rendering begins with the shorter one's); one that is not is refused.
 //
 //   opening    what render([system, U], reply header) has before the turn of U       once per session
-//   turn of U  what render([A, B, U], reply header) has after render([A, B])         A, B: stand-in question and answer
-//   reply end  what render([A, B]) has after B
+//   turn of U  what render([A, B, U], reply header) has after B and the reply end     A, B: stand-in question and
+//   answer reply end  what render([A, B]) has after B, if that is still there when U comes
+//
+// A template that leaves out what a model thought before earlier answers is taken: here that stays, like all that was
+// said. One that moves the system message on to the newest user message is taken too: here it stays in the first one.
 //
 // Some templates write the system prompt inside the first user message (Llama 2, Mistral), or that message differently
 // for another reason. Then the opening is all that stands before the first user's text, and ends inside the message; a

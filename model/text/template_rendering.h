@@ -40,6 +40,8 @@ class TemplateRendering {
   // INVALID_ARGUMENT where the template raises or runs out of fuel. `now` is what strftime_now shows.
   absl::StatusOr<std::string> Render(absl::Span<const TemplateMessage> messages, Ending ending, absl::Time now) const;
 
+  const std::string& eos_text() const { return options_.eos_text; }
+
  private:
   TemplateRendering(Options options, PerennialTemplate* chat_template);
 

@@ -42,6 +42,7 @@ PerennialTokenizer* FromSource(const GgufVocabulary& source, PerennialSlice chat
       .merges = merges.data(),
       .num_merges = merges.size(),
       .add_space_prefix = source.add_space_prefix,
+      .controls_take_space_after = source.controls_take_space_after,
   };
   return perennial_tokenizer_from_gguf(&vocabulary, chat_template, error);
 }

@@ -1,9 +1,11 @@
 #include "model/text/turn_format.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -33,6 +35,31 @@ const std::vector<std::string>& Probes() {
   return probes;
 }
 
+// White space and tags of reasoning ("<think>\n", "<think></think>"): what templates put before a reply that is to come
+// and not before one that was given, or the other way round, because they leave out what a model thought.
+bool IsReasoningMark(absl::string_view text) {
+  while (!(text = absl::StripLeadingAsciiWhitespace(text)).empty()) {
+    const size_t end = text.find('>');
+    if (text.front() != '<' || end == absl::string_view::npos || !absl::StrContains(text.substr(0, end), "think")) {
+      return false;
+    }
+    text.remove_prefix(end + 1);
+  }
+  return true;
+}
+
+// True if the byte at `at` is part of a tag that begins before it.
+bool IsInsideTag(absl::string_view text, size_t at) {
+  const size_t tag = text.substr(0, at).rfind('<');
+  return tag != absl::string_view::npos && !absl::StrContains(text.substr(tag, at - tag), '>');
+}
+
+// How many bytes both begin with.
+size_t CommonPrefix(absl::string_view a, absl::string_view b) {
+  const size_t shorter = std::min(a.size(), b.size());
+  return static_cast<size_t>(std::mismatch(a.begin(), a.begin() + shorter, b.begin()).first - a.begin());
+}
+
 }  // namespace
 
 absl::Status NotAppendOnly(absl::string_view why) {
@@ -55,25 +82,81 @@ TurnFormat::TurnFormat(TemplateRendering rendering, absl::Time now)
 
 absl::Status TurnFormat::LearnReplyEnd() {
   const Messages question = {User(kQuestion)};
-  const Messages question_and_answer = {User(kQuestion), Assistant(kAnswer)};
+  const Messages answer = {User(kQuestion), Assistant(kAnswer)};
+  const Messages next_question = {User(kQuestion), Assistant(kAnswer), User(kQuestion)};
   absl::StatusOr<std::string> asked = rendering_.Render(question, Ending::kBeforeReply, learnt_at_);
   if (!asked.ok()) return asked.status();
-  absl::StatusOr<std::string> answered = rendering_.Render(question_and_answer, Ending::kAfterLastMessage, learnt_at_);
+  absl::StatusOr<std::string> answered = rendering_.Render(answer, Ending::kAfterLastMessage, learnt_at_);
   if (!answered.ok()) return answered.status();
+  absl::StatusOr<std::string> later = rendering_.Render(next_question, Ending::kBeforeReply, learnt_at_);
+  if (!later.ok()) return later.status();
   if (!absl::StrContains(*asked, kQuestion)) return NotAppendOnly("it leaves out a user's message");
-  absl::string_view reply = *answered;
-  if (!absl::ConsumePrefix(&reply, *asked)) {
+  const size_t begin = absl::string_view(*later).find(kAnswer);
+  const size_t last_begin = absl::string_view(*answered).rfind(kAnswer);
+  if (begin == absl::string_view::npos || last_begin == absl::string_view::npos) {
+    return NotAppendOnly("it leaves out an assistant's message");
+  }
+  if (absl::Status status = LearnReplyBegin(*asked, later->substr(0, begin)); !status.ok()) return status;
+  const absl::string_view closing = absl::string_view(*answered).substr(last_begin + kAnswer.size());
+  const absl::string_view after_answer = absl::string_view(*later).substr(begin + kAnswer.size());
+  const std::optional<size_t> end = EndOfReply(closing, after_answer, *asked);
+  if (!end.has_value()) return NotAppendOnly("a later message changes what was written before it");
+  reply_end_ = std::string(after_answer.substr(0, *end));
+  answered_ = later->substr(0, begin + kAnswer.size() + *end);
+  return absl::OkStatus();
+}
+
+std::optional<size_t> TurnFormat::EndOfReply(absl::string_view closing, absl::string_view after_answer,
+                                             absl::string_view asked) const {
+  if (absl::StartsWith(after_answer, closing)) return closing.size();
+  // Phi-3.5 closes a whole conversation with another EOS, which is gone when the next message comes.
+  absl::string_view without_eos = closing;
+  if (!rendering_.eos_text().empty() && absl::ConsumeSuffix(&without_eos, rendering_.eos_text()) &&
+      absl::StartsWith(after_answer, without_eos)) {
+    return without_eos.size();
+  }
+  // Llama 3's first one always writes the next reply's header. What comes after the end then is the first turn again.
+  const size_t most = CommonPrefix(closing, after_answer);
+  size_t size = 0;
+  while (size <= most && (IsInsideTag(after_answer, size) || !absl::EndsWith(asked, after_answer.substr(size)))) ++size;
+  return size == 0 || size > most ? std::nullopt : std::optional(size);
+}
+
+absl::Status TurnFormat::LearnReplyBegin(absl::string_view asked, absl::string_view before_answer) {
+  size_t common = CommonPrefix(asked, before_answer);
+  if (common < asked.size() && common < before_answer.size() && IsInsideTag(asked, common)) {
+    common = asked.rfind('<', common - 1);  // "<think>" and "</think>" begin alike
+  }
+  const absl::string_view tail = asked.substr(common);
+  const absl::string_view lead = before_answer.substr(common);
+  const bool is_reasoning = absl::StrContains(tail, "think") || absl::StrContains(lead, "think");
+  if (!IsReasoningMark(tail) || (!tail.empty() && !is_reasoning)) {
     return NotAppendOnly("it writes a reply differently from the header that the model answers to");
   }
-  const size_t begin = reply.find(kAnswer);
-  if (begin == absl::string_view::npos) return NotAppendOnly("it leaves out an assistant's message");
-  reply_lead_ = std::string(reply.substr(0, begin));
-  if (!absl::StripAsciiWhitespace(reply_lead_).empty()) {
-    return NotAppendOnly(absl::StrCat("it puts \"", reply_lead_, "\" before a reply only after it was given"));
+  if (!IsReasoningMark(lead)) {
+    return NotAppendOnly(absl::StrCat("it puts \"", absl::CEscape(lead), "\" before a reply only after it was given"));
   }
-  reply_end_ = std::string(reply.substr(begin + kAnswer.size()));
-  answered_ = *std::move(answered);
+  header_tail_ = std::string(tail);
+  reply_lead_ = std::string(lead);
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> TurnFormat::RenderAnswered(Messages messages, absl::Time now) const {
+  messages.push_back(User(kQuestion));
+  absl::StatusOr<std::string> text = rendering_.Render(messages, Ending::kBeforeReply, now);
+  if (!text.ok()) return text;
+  absl::StatusOr<std::string> turn = Turn(std::string(kQuestion));
+  if (!turn.ok()) return turn;
+  absl::string_view answered = *text;
+  if (!absl::ConsumeSuffix(&answered, *turn)) {
+    return NotAppendOnly("a reply changes what is written after it");
+  }
+  return std::string(answered);
+}
+
+std::string TurnFormat::WithAnswer(absl::string_view asked, absl::string_view answer) const {
+  absl::ConsumeSuffix(&asked, header_tail_);
+  return absl::StrCat(asked, reply_lead_, answer, reply_end_);
 }
 
 absl::Status TurnFormat::ProveAnswerAppends(const Messages& asked) const {
@@ -82,9 +165,9 @@ absl::Status TurnFormat::ProveAnswerAppends(const Messages& asked) const {
   for (const std::string& probe : Probes()) {
     Messages answered = asked;
     answered.push_back(Assistant(probe));
-    absl::StatusOr<std::string> after = rendering_.Render(answered, Ending::kAfterLastMessage, learnt_at_);
+    absl::StatusOr<std::string> after = RenderAnswered(std::move(answered), learnt_at_);
     if (!after.ok()) return after.status();
-    if (*after != absl::StrCat(*before, reply_lead_, probe, reply_end_)) {
+    if (*after != WithAnswer(*before, probe)) {
       return NotAppendOnly("a reply changes what was written before it, or its own end");
     }
   }
@@ -105,9 +188,9 @@ absl::Status TurnFormat::ProveAppendOnly() const {
     absl::StrAppend(&so_far, *turn);
     if (*asked != so_far) return NotAppendOnly("a message is written differently late in a session");
     history.push_back(Assistant(probe));
-    absl::StatusOr<std::string> answered = rendering_.Render(history, Ending::kAfterLastMessage, learnt_at_);
+    absl::StatusOr<std::string> answered = RenderAnswered(history, learnt_at_);
     if (!answered.ok()) return answered.status();
-    absl::StrAppend(&so_far, reply_lead_, probe, reply_end_);
+    so_far = WithAnswer(so_far, probe);
     if (*answered != so_far) return NotAppendOnly("a reply is written differently late in a session");
   }
   return absl::OkStatus();
@@ -122,10 +205,14 @@ absl::Status TurnFormat::ProveSystemAppendOnly() {
                      rendered.ok() ? ": it leaves it out" : absl::StrCat(": ", rendered.status().message())));
     return absl::OkStatus();
   }
+  absl::StatusOr<bool> moves = SystemMoves();
+  if (!moves.ok()) return moves.status();
+  system_moves_ = *moves;
+  if (system_moves_) return absl::OkStatus();
   if (absl::Status status = ProveAnswerAppends(asked); !status.ok()) return status;
   Messages history = asked;
   history.push_back(Assistant(kAnswer));
-  absl::StatusOr<std::string> answered = rendering_.Render(history, Ending::kAfterLastMessage, learnt_at_);
+  absl::StatusOr<std::string> answered = RenderAnswered(history, learnt_at_);
   if (!answered.ok()) return answered.status();
   for (const std::string& probe : Probes()) {
     history.push_back(User(probe));
@@ -139,6 +226,19 @@ absl::Status TurnFormat::ProveSystemAppendOnly() {
     }
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<bool> TurnFormat::SystemMoves() const {
+  const Messages first = {System(kSystemProbe), User(kQuestion)};
+  const Messages later = {System(kSystemProbe), User(kQuestion), Assistant(kAnswer), User(kQuestion)};
+  absl::StatusOr<std::string> first_text = rendering_.Render(first, Ending::kBeforeReply, learnt_at_);
+  if (!first_text.ok()) return first_text.status();
+  absl::StatusOr<std::string> later_text = rendering_.Render(later, Ending::kBeforeReply, learnt_at_);
+  if (!later_text.ok()) return later_text.status();
+  // What stands before the newest message is as without a system message, which stands in the newest one.
+  absl::string_view newest = *later_text;
+  return absl::ConsumePrefix(&newest, answered_) && absl::StrContains(newest, kSystemProbe) &&
+         absl::EndsWith(*first_text, newest);
 }
 
 absl::Status TurnFormat::LearnFirstTurn() {
@@ -196,7 +296,7 @@ absl::StatusOr<std::string> TurnFormat::Opening(const std::optional<std::string>
 absl::StatusOr<std::string> TurnFormat::Continuation(absl::Span<const TemplateMessage> messages) const {
   Messages all = {User(kQuestion), Assistant(kAnswer)};
   all.insert(all.end(), messages.begin(), messages.end());
-  absl::StatusOr<std::string> rendered = rendering_.Render(all, Ending::kAfterLastMessage, learnt_at_);
+  absl::StatusOr<std::string> rendered = RenderAnswered(std::move(all), learnt_at_);
   if (!rendered.ok()) return rendered.status();
   absl::string_view continuation = *rendered;
   if (!absl::ConsumePrefix(&continuation, answered_)) {
@@ -207,8 +307,23 @@ absl::StatusOr<std::string> TurnFormat::Continuation(absl::Span<const TemplateMe
 }
 
 absl::StatusOr<std::string> TurnFormat::History(absl::Span<const TemplateMessage> messages, absl::Time now) const {
-  if (!messages.empty() && messages.front().role == "system" && !system_support_.ok()) return system_support_;
-  return rendering_.Render(messages, Ending::kAfterLastMessage, now);
+  const bool has_system = !messages.empty() && messages.front().role == "system";
+  if (has_system && !system_support_.ok()) return system_support_;
+  if (!has_system || !system_moves_) return RenderAnswered(Messages(messages.begin(), messages.end()), now);
+  // The system message stays in the first user message.
+  absl::StatusOr<std::string> with = FirstTurn(messages[1].content, messages[0].content, now);
+  if (!with.ok()) return with;
+  absl::StatusOr<std::string> without = FirstTurn(messages[1].content, std::nullopt, now);
+  if (!without.ok()) return without;
+  absl::StatusOr<std::string> history = RenderAnswered(Messages(messages.begin() + 1, messages.end()), now);
+  if (!history.ok()) return history;
+  absl::string_view rest = *history;
+  absl::string_view head = *without;
+  absl::ConsumeSuffix(&head, header_tail_);
+  if (!absl::ConsumePrefix(&rest, head)) return NotAppendOnly("a later message changes what was written before it");
+  absl::string_view first = *with;
+  absl::ConsumeSuffix(&first, header_tail_);
+  return absl::StrCat(first, rest);
 }
 
 }  // namespace perennial::text_internal

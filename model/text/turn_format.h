@@ -4,6 +4,7 @@
 #ifndef PERENNIAL_MODEL_TEXT_TURN_FORMAT_H_
 #define PERENNIAL_MODEL_TEXT_TURN_FORMAT_H_
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <vector>
@@ -44,14 +45,16 @@ class TurnFormat {
   // Messages in any but the first place: user and assistant in turn, the last one an assistant's, without reply_end().
   absl::StatusOr<std::string> Continuation(absl::Span<const TemplateMessage> messages) const;
 
-  // A whole history that ends with an assistant's message.
+  // A whole history that ends with an assistant's message, as it stands once the next message has come.
   absl::StatusOr<std::string> History(absl::Span<const TemplateMessage> messages, absl::Time now) const;
 
-  // What follows a reply's text, and the spaces that the template puts before it ("" or " ", mostly).
+  // What follows a reply's text, and what the template puts before the text of a given one ("" or " ", mostly; or an
+  // empty
+  // "<think></think>", in place of what the model thought).
   const std::string& reply_end() const { return reply_end_; }
   const std::string& reply_lead() const { return reply_lead_; }
 
-  // render(question, answer): what Turn's text is appended to.
+  // Question and answer, as they stand once the next message has come: what Turn's text is appended to.
   const std::string& answered() const { return answered_; }
 
   // Not OK: why this template takes no system message.
@@ -64,18 +67,33 @@ class TurnFormat {
   TurnFormat(TemplateRendering rendering, absl::Time now);
 
   absl::Status LearnReplyEnd();
+  // From what stands before a reply to come and before a given one.
+  absl::Status LearnReplyBegin(absl::string_view asked, absl::string_view before_answer);
+  // How much of `after_answer` is the reply's end, given what closes a conversation there and the rendering of its
+  // first turn, whose question is asked again; none if they do not fit together.
+  std::optional<size_t> EndOfReply(absl::string_view closing, absl::string_view after_answer,
+                                   absl::string_view asked) const;
   absl::Status ProveAppendOnly() const;
   absl::Status ProveSystemAppendOnly();
+  // True if the template puts the system message into the newest user message, whichever that is.
+  absl::StatusOr<bool> SystemMoves() const;
   absl::Status LearnFirstTurn();
   // The probe (system message or none, question) and its answer: the reply must stand between header and end.
   absl::Status ProveAnswerAppends(const std::vector<TemplateMessage>& asked) const;
+  // Messages that end with an assistant's, as they stand once the next message has come. NotAppendOnly if it does not
+  // follow them as kQuestion's turn.
+  absl::StatusOr<std::string> RenderAnswered(std::vector<TemplateMessage> messages, absl::Time now) const;
+  // The rendering `asked`, which ends before a reply, with that reply given.
+  std::string WithAnswer(absl::string_view asked, absl::string_view answer) const;
 
   TemplateRendering rendering_;
   absl::Time learnt_at_;
   std::string answered_;
+  std::string header_tail_;  // ends the header of a reply to come, and is gone once it was given: "<think>\n"
   std::string reply_lead_;
   std::string reply_end_;
   absl::Status system_support_;
+  bool system_moves_ = false;
   bool first_turn_differs_ = false;
 };
 

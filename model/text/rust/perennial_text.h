@@ -55,6 +55,7 @@ typedef struct PerennialGgufVocabulary {
   const PerennialSlice* merges; /* [num_merges] */
   size_t num_merges;
   bool add_space_prefix;
+  bool controls_take_space_after;
 } PerennialGgufVocabulary;
 
 typedef struct PerennialTokenizer PerennialTokenizer;

@@ -17,17 +17,8 @@ import gguf
 import xllamacpp
 from transformers.utils.chat_template_utils import render_jinja_template
 
+from turns import SYSTEM, TURNS
 from diverse_strings import diverse_strings
-
-SYSTEM = {"role": "system", "content": "You answer in one short sentence.\nBe polite."}
-TURNS = [
-    ("Hello! Who are you?", "I am an assistant."),
-    ("What is 12 + 30?", "12 + 30 = 42."),
-    ("Write two lines.", "First line.\nSecond line."),
-    ("\u4f60\u597d \U0001f642", "\u4f60\u597d\uff01"),
-    ("def f(x):\n    return x * 2\n\nWhat does f(3) give?", "It gives 6."),
-]
-
 
 class LlamaCpp:
     def __init__(self, path):

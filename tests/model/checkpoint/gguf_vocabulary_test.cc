@@ -48,6 +48,19 @@ TEST(GgufVocabularyTest, FlagsGoBeforeDefaults) {
   EXPECT_FALSE(std::get<GgufVocabulary>(contents->tokenizer).add_space_prefix);
 }
 
+// GGUF has no place for it, and llama.cpp goes by the name.
+TEST(GgufVocabularyTest, ControlTokensOfPhi3TakeTheSpaceAfterThem) {
+  for (const auto& [name, takes] : std::vector<std::pair<std::string, bool>>{
+           {"Phi3", true}, {"microsoft Phi-3.5 mini instruct", true}, {"Phi 4", false}, {"Llama", false}}) {
+    const auto contents = Read([name = name](GgufWriter& w) {
+      MakeSentencePiece(w);
+      w.SetString("general.name", name);
+    });
+    ASSERT_TRUE(contents.ok()) << contents.status();
+    EXPECT_EQ(std::get<GgufVocabulary>(contents->tokenizer).controls_take_space_after, takes) << name;
+  }
+}
+
 TEST(GgufVocabularyTest, BytePairVocabulariesBeginWithBosOnlyInFamiliesThatDo) {
   EXPECT_FALSE(std::get<GgufVocabulary>(Read([](GgufWriter&) {})->tokenizer).add_bos);
   const auto llama3 = Read([](GgufWriter& w) { w.SetString("tokenizer.ggml.pre", "llama-bpe"); });

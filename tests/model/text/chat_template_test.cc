@@ -323,9 +323,8 @@ TEST(ChatTemplateTest, TemplatesThatAreNotAppendOnlyAreRefusedWithTheChoice) {
   const std::string truncated =
       "{% for m in messages[-3:] %}{{ '<|im_start|>' + m.content + '<|im_end|>' }}{% endfor %}";
   const std::string no_reply = "{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{% endif %}{% endfor %}";
-  const std::string thinks =
-      "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}{% if m.role == 'assistant' %}<think></think>{% "
-      "endif %}"
+  const std::string prefixed =
+      "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}{% if m.role == 'assistant' %}Reply: {% endif %}"
       "{{ m.content + '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% "
       "endif %}";
   const std::string system_last =
@@ -336,7 +335,7 @@ TEST(ChatTemplateTest, TemplatesThatAreNotAppendOnlyAreRefusedWithTheChoice) {
   const std::string by_length =
       "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content[:100] + '<|im_end|>\n' }}{% endfor %}"
       "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
-  for (const std::string& source : {last_only, counted, truncated, no_reply, thinks, system_last, by_length}) {
+  for (const std::string& source : {last_only, counted, truncated, no_reply, prefixed, system_last, by_length}) {
     const std::string refusal = RefusalOf(source);
     EXPECT_THAT(refusal, HasSubstr("a cache only grows")) << source;
     EXPECT_THAT(refusal, HasSubstr("chatml, llama2, llama3, mistral, zephyr, plain"));

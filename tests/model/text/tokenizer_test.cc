@@ -240,7 +240,8 @@ TEST(TokenizerTest, BrokenSourcesAreRefusedWithTheReason) {
   vocabulary.merges = {"a b"};
   EXPECT_TRUE(Tokenizer::Create(vocabulary, "").ok());
   vocabulary.pre = "nonesuch";
-  EXPECT_THAT(error(vocabulary), HasSubstr("supported: gpt-2, llama-bpe, qwen2, smollm, tekken"));
+  EXPECT_THAT(error(vocabulary),
+              HasSubstr("supported: falcon, gpt-2, llama-bpe, mpt, olmo, qwen2, qwen35, smollm, tekken"));
   vocabulary.model = "t5";
   EXPECT_THAT(error(vocabulary), HasSubstr("tokenizer.ggml.model is \"t5\""));
   vocabulary.model = "llama";

@@ -19,14 +19,20 @@ const QWEN2_PATTERN: &str = concat!(
     r"(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|",
     r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 );
+const QWEN35_PATTERN: &str = concat!(
+    r"(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}|",
+    r" ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+);
 const TEKKEN_PATTERN: &str = concat!(
     r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|",
     r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}|",
     r" ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 );
 const DIGIT_PATTERN: &str = r"\p{N}";
+const FALCON_MARKS_PATTERN: &str = r"[\p{P}$+<=>^~|`]+";
+const THREE_DIGITS_PATTERN: &str = "[0-9][0-9][0-9]";
 
-const PRE_TOKENIZERS: &str = "gpt-2, llama-bpe, qwen2, smollm, tekken";
+const PRE_TOKENIZERS: &str = "falcon, gpt-2, llama-bpe, mpt, olmo, qwen2, qwen35, smollm, tekken";
 
 /// `tokenizer.ggml.token_type`.
 mod token_type {
@@ -46,7 +52,11 @@ pub struct Arrays<'a> {
     pub scores: &'a [f32],
     pub merges: Vec<&'a [u8]>,
     pub add_space_prefix: bool,
+    pub controls_take_space_after: bool,
 }
+
+/// What keeps the white space after it where `controls_take_space_after`: Phi-3's tokens that are not of its chats.
+const KEEP_SPACE_AFTER: [&str; 3] = ["<unk>", "<s>", "<|endoftext|>"];
 
 /// What `text_tokenizer` assembles pipelines from.
 pub struct Parts {
@@ -78,6 +88,10 @@ pub fn build(arrays: &Arrays) -> Result<Parts, Failure> {
             token_type::UNKNOWN | token_type::CONTROL => Some(AddedToken::from(token.clone(), true)),
             token_type::USER_DEFINED => Some(AddedToken::from(token.clone(), false).normalized(false)),
             _ => None,
+        })
+        .map(|token| {
+            let takes_space = arrays.controls_take_space_after && !KEEP_SPACE_AFTER.contains(&token.content.as_str());
+            token.rstrip(takes_space)
         })
         .collect();
     match arrays.model {
@@ -124,7 +138,10 @@ fn pre_tokenizer(name: &str) -> Result<(CheckedPreTokenizer, bool), Failure> {
         "gpt-2" | "phi-2" | "olmo" | "mpt" | "jais" => (&[GPT2_PATTERN], false),
         "smollm" | "starcoder" | "refact" | "command-r" => (&[DIGIT_PATTERN, GPT2_PATTERN], false),
         "llama-bpe" | "llama3" | "llama-v3" | "falcon3" => (&[LLAMA3_PATTERN], true),
+        "smaug-bpe" | "dbrx" => (&[LLAMA3_PATTERN], false),
         "qwen2" | "deepseek-r1-qwen" | "stablelm2" => (&[QWEN2_PATTERN], false),
+        "qwen35" => (&[QWEN35_PATTERN], false),
+        "falcon" => (&[FALCON_MARKS_PATTERN, GPT2_PATTERN, THREE_DIGITS_PATTERN], false),
         "tekken" => (&[TEKKEN_PATTERN], true),
         other => {
             return Err(format!("tokenizer.ggml.pre is {other:?}, which is unknown; supported: {PRE_TOKENIZERS}").into())

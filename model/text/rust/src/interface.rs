@@ -46,6 +46,7 @@ pub struct PerennialGgufVocabulary {
     merges: *const PerennialSlice,
     num_merges: usize,
     add_space_prefix: bool,
+    controls_take_space_after: bool,
 }
 
 /// # Safety
@@ -209,6 +210,7 @@ pub unsafe extern "C" fn perennial_tokenizer_from_gguf(
                 scores: values(vocabulary.scores, vocabulary.num_scores),
                 merges: slices(vocabulary.merges, vocabulary.num_merges),
                 add_space_prefix: vocabulary.add_space_prefix,
+                controls_take_space_after: vocabulary.controls_take_space_after,
             };
             TextTokenizer::from_gguf(&arrays, chat_template.text("the chat template")?)
         })
