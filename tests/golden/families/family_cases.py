@@ -26,6 +26,10 @@ LLAMA3_SCALING = dict(factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, ori
 LONG_FACTORS = [1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0]
 SHORT_FACTORS = [1.0, 1.0, 1.05, 1.1, 1.2, 1.3, 1.4, 1.5]
 PHI3 = QWEN2 | dict(num_attention_heads=4, num_key_value_heads=2, sliding_window=None)
+PHI3_LONGROPE_PUBLISHED = COMMON | PHI3 | dict(
+    architectures=["Phi3ForCausalLM"], model_type="phi3", hidden_act="silu", rms_norm_eps=1e-5, rope_theta=10000.0,
+    rope_scaling=dict(type="longrope", long_factor=LONG_FACTORS, short_factor=SHORT_FACTORS), tie_word_embeddings=False,
+)
 STABLELM = dict(
     hidden_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, intermediate_size=80,
     max_position_embeddings=4096, use_qkv_bias=False, tie_word_embeddings=False,
@@ -176,6 +180,7 @@ CASES = {
             original_max_position_embeddings=32,
             rope_parameters=rope(10000.0, "longrope", long_factor=LONG_FACTORS, short_factor=SHORT_FACTORS,
                                  original_max_position_embeddings=32)),
+        published=PHI3_LONGROPE_PUBLISHED | dict(original_max_position_embeddings=32),
         only_prompt=True,  # transformers chooses the factors anew at every call, by the length so far
         planted=dict(what="the short factors instead of the long ones",
                      config=dict(rope_parameters=dict(long_factor=SHORT_FACTORS))),
@@ -186,6 +191,7 @@ CASES = {
             original_max_position_embeddings=1024,
             rope_parameters=rope(10000.0, "longrope", long_factor=LONG_FACTORS, short_factor=SHORT_FACTORS,
                                  original_max_position_embeddings=1024)),
+        published=PHI3_LONGROPE_PUBLISHED | dict(original_max_position_embeddings=1024),
         planted=dict(what="the long factors instead of the short ones",
                      config=dict(rope_parameters=dict(short_factor=LONG_FACTORS))),
     ),

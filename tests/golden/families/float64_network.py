@@ -37,17 +37,26 @@ def soft_cap(x, cap):
 class Rotary:
     """The first 2 × len(frequencies) numbers of a head turn: i with i + len(frequencies)."""
 
-    def __init__(self, theta, size, part=1.0, factor=1.0):
+    def __init__(self, theta, size, part=1.0, factors=1.0, attention_factor=1.0):
         turned = int(size * part)
-        self.frequencies = theta ** (-np.arange(0, turned, 2) / turned) / factor
+        self.frequencies = theta ** (-np.arange(0, turned, 2) / turned) / factors
+        self.attention_factor = attention_factor
 
     def turn(self, heads, places):
         """[n, heads, size] by [n] places."""
         half = len(self.frequencies)
         angle = (np.asarray(places, dtype=np.float64)[:, None] * self.frequencies)[:, None, :]
         first, second, rest = heads[..., :half], heads[..., half : 2 * half], heads[..., 2 * half :]
-        return np.concatenate([first * np.cos(angle) - second * np.sin(angle),
-                               second * np.cos(angle) + first * np.sin(angle), rest], axis=-1)
+        cos, sin = self.attention_factor * np.cos(angle), self.attention_factor * np.sin(angle)
+        return np.concatenate([first * cos - second * sin, second * cos + first * sin, rest], axis=-1)
+
+
+def longrope(config, rope, size, capacity):
+    """The long factors where the cache exceeds the original length."""
+    original, trained = rope["original_max_position_embeddings"], config["max_position_embeddings"]
+    factors = np.array(rope["long_factor" if capacity > original else "short_factor"])
+    return Rotary(rope["rope_theta"], size, rope.get("partial_rotary_factor", 1.0), factors,
+                  math.sqrt(1.0 + math.log(trained / original) / math.log(original)))
 
 
 def alibi_slopes(count, largest=8.0):
@@ -84,10 +93,10 @@ class Layer:
 
 
 class Network:
-    """Made from a case: its config.json (transformers' form) and its tensors."""
+    """Made from a case: its config.json (transformers' form) and its tensors. `capacity`: slots of the cache."""
 
-    def __init__(self, config, tensors):
-        self.config, self.tensors = config, {t[0]: t for t in tensors}
+    def __init__(self, config, tensors, capacity=0):
+        self.config, self.capacity, self.tensors = config, capacity, {t[0]: t for t in tensors}
         make = {"gpt_neox": self.gpt_neox, "mpt": self.mpt, "falcon": self.falcon}
         make.get(config["model_type"], self.llama_like)()
 
@@ -189,8 +198,11 @@ class Network:
             kinds = c.get("layer_types")
             kind = kinds[i] if kinds else "sliding_attention" if c.get("sliding_window") else "full_attention"
             rope = c["rope_parameters"].get(kind, c["rope_parameters"])
-            layer.rotary = Rotary(rope["rope_theta"], size, rope.get("partial_rotary_factor", 1.0),
-                                  rope.get("factor", 1.0))
+            if rope["rope_type"] == "longrope":
+                layer.rotary = longrope(c, rope, size, self.capacity)
+            else:
+                layer.rotary = Rotary(rope["rope_theta"], size, rope.get("partial_rotary_factor", 1.0),
+                                      rope.get("factor", 1.0))
             layer.window = c["sliding_window"] if kind == "sliding_attention" else None
             layer.scale = (c["query_pre_attn_scalar"] if "query_pre_attn_scalar" in c else size) ** -0.5
             layer.score_cap = c.get("attn_logit_softcapping")

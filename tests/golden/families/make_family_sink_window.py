@@ -58,8 +58,9 @@ class Stream:
         del self.tokens[r:]
 
 
-def play(network, name, sinks, window, script, notes=0, turn_starts=(), every=8, first=None):
+def play(make_network, name, sinks, window, script, notes=0, turn_starts=(), every=8, first=None):
     """`script`: ("feed", count or tokens), ("notes", count), ("rewind", r). Some rows, past the sinks, and the last."""
+    network = make_network(sinks + notes + window)
     stream, windows, seed, steps = Stream(network, sinks), Windows(sinks, window, turn_starts), len(name), []
     for verb, number in script:
         seed += 1
@@ -118,6 +119,12 @@ LAYER_WINDOWS = {
     "turn_wise_and_rewind": (1, 20, [("feed", 36), ("rewind", 33), ("feed", 12)], dict(turn_starts=TURNS)),
     "notes": (3, 14, NOTES, dict(notes=4)),
 }
+# The factors are chosen by the capacity, once: 32 is the original length.
+LONGROPE = {
+    "capacity_of_the_original_length": (4, 28, [("feed", 48)], {}),
+    "larger_capacity": (4, 29, [("feed", 48)], {}),
+    "larger_capacity_by_its_notes": (3, 27, [("feed", 10), ("notes", 3), ("feed", 40)], dict(notes=4)),
+}
 ZERO_SINK = {name: SINKS[name] for name in ("no_sinks", "one_sink", "four_sinks")} | {"turn_wise": TURN_WISE["turn_wise"]}
 
 # file -> (case of family_cases.py, change of its config.json, what is played)
@@ -132,6 +139,7 @@ MODELS = {
     "stablelm_qkv_bias": ("stablelm_qkv_bias", {}, FEW),
     "qwen3": ("qwen3", {}, FEW),
     "phi3_partial_rotary": ("phi3_partial_rotary", {}, FEW),
+    "phi3_longrope": ("phi3_longrope_long", {}, LONGROPE),
     "mistral": ("mistral", {}, LAYER_WINDOWS),
     "qwen2_layer_windows": ("qwen2_layer_windows", {}, LAYER_WINDOWS),
     "gemma2": ("gemma2", {}, LAYER_WINDOWS),
@@ -150,7 +158,7 @@ def read_case(name):
 
 def difference_from_transformers(network, golden):
     largest = 0.0
-    for steps in ([golden["prompt"]], golden["turns"]):
+    for steps in ([golden["prompt"]], golden.get("turns", [])):
         stream = Stream(network, 0)
         for step in steps:
             logits = [stream.feed(token, 0) for token in step["feed"]]
@@ -164,10 +172,11 @@ def main():
     for file_name in sys.argv[1:] or MODELS:
         case, change, played = MODELS[file_name]
         golden = read_case(case)
-        difference = difference_from_transformers(Network(golden["config"], golden["tensors"]), golden)
+        length = len(golden["prompt"]["feed"])
+        difference = difference_from_transformers(Network(golden["config"], golden["tensors"], length), golden)
         assert difference < 5e-5, (file_name, difference)
-        network = Network(merge(golden["config"], change), golden["tensors"])
-        cases = [play(network, name, sinks, window, script, **more)
+        config = merge(golden["config"], change)
+        cases = [play(lambda capacity: Network(config, golden["tensors"], capacity), name, sinks, window, script, **more)
                  for name, (sinks, window, script, more) in played.items()]
         result = dict(
             name=file_name, checkpoint=f"logits/{case}.json", change=change,
