@@ -4,7 +4,7 @@ tokenizer.json: Python's `tokenizers`, which is what transformers runs. GGUF: ll
 megabytes: real_tokenizers.json has four hexadecimal digits for each string, and a few strings in full.
 
     ./dev setup tokenizers
-    pip install tokenizers xllamacpp
+    pip install tokenizers xllamacpp sentencepiece
     python make_real_tokenizers_golden.py PROJECT/.deps
 """
 
@@ -14,6 +14,7 @@ import pathlib
 import struct
 import sys
 
+import sentencepiece
 import tokenizers
 import xllamacpp
 
@@ -61,6 +62,10 @@ def main():
     for name, encoder in hugging_face.items():
         entries[f"{name}/tokenizer.json"] = entry(f"tokenizers {tokenizers.__version__}", encoder, strings)
         print(name, flush=True)
+    for name in ("mistral1", "mistral3"):
+        # Their tokenizer.json stands in for the SentencePiece model that they were trained with.
+        processor = sentencepiece.SentencePieceProcessor(model_file=str(directory / f"{name}.model"))
+        assert all(processor.encode(text) == hugging_face[name].encode(text, False) for text in strings), name
     for name in GGUF_FILES:
         path = next((deps / "models").glob("SmolLM2*.gguf")) if name == "smollm2" else directory / f"{name}.gguf"
         llama = LlamaCpp(path)

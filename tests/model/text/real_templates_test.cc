@@ -14,8 +14,11 @@
 namespace perennial {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
+using ::testing::Ge;
 using ::testing::HasSubstr;
+using ::testing::Le;
 
 using Tokens = std::vector<TokenId>;
 
@@ -205,6 +208,16 @@ TEST_P(RealTemplateTest, PiecesTogetherAreTheWholeRendering) {
                                             (outcome == Outcome::kSystemStays && has_system));
     const std::string expected = prompt["tokens"];
     EXPECT_EQ(DigestOf(StreamOf(messages)) == expected, !stream_differs) << GetParam() << prompt;
+    if (stream_differs && outcome == Outcome::kSystemStays) {
+      EXPECT_EQ(StreamOf(messages), StreamWithHistory(messages)) << prompt;
+    }
+    if (stream_differs && outcome == Outcome::kThoughtsStay) {
+      // Every earlier reply still has what opened it, two tokens or three, and nothing else is different.
+      const size_t more = StreamOf(messages).size() - prompt["num_tokens"].get<size_t>();
+      const size_t earlier = prompt["turns"].get<size_t>() - 1;
+      EXPECT_EQ(more % earlier, 0u) << prompt;
+      EXPECT_THAT(more / earlier, AllOf(Ge(2u), Le(3u))) << prompt;
+    }
     // As history, where the template writes the replies, only a system message that moves makes a difference.
     const bool history_differs = is_long && outcome == Outcome::kSystemStays && has_system;
     EXPECT_EQ(DigestOf(StreamWithHistory(messages)) == expected, !history_differs) << GetParam() << prompt;
