@@ -1,10 +1,11 @@
-"""The golden values past the capacity against StreamingLLM's own code (github.com/mit-han-lab/streaming-llm), in float64.
+"""The golden values past the capacity against StreamingLLM's own code (GitHub: mit-han-lab/streaming-llm), in float64.
 
 Usage: check_streaming_llm.py STREAMING_LLM     prints the largest difference for every case that its code can play
 
-STREAMING_LLM is a checkout; it needs transformers 4.33 (pip install transformers==4.33.0 numpy==1.26.4). Nothing of it is
-kept here. Token by token: token-wise cases by its cache with start_size = S and recent_size = W - 1 (the next token comes on
-top), the others by its evict_range(past, S, S + b(t) - b(t-1)) before each token. Rewinds and notes it does not have.
+STREAMING_LLM is a checkout; it needs transformers 4.33 (pip install transformers==4.33.0 numpy==1.26.4). Nothing of it
+is kept here. Token by token: token-wise cases by its cache with start_size = S and recent_size = W - 1 (the next token
+comes on top), the others by its evict_range(past, S, S + b(t) - b(t-1)) before each token. It has no rewinds and no
+notes.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The zero sink of float64_network.py against transformers: GPT-OSS's attention, whose softmax has one more logit per head.
+"""The zero sink of float64_network.py against transformers: GPT-OSS's attention, with one more logit in its softmax.
 
 Usage: check_zero_sink.py     prints the largest difference over llama2's prompt
 

@@ -11,8 +11,8 @@ A case:
 COMMON = dict(vocab_size=32, bos_token_id=1, eos_token_id=2, pad_token_id=0)
 # Attention wider than the model where the family allows it, so that no size can stand in for another.
 LLAMA = dict(
-    hidden_size=48, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=16, intermediate_size=80,
-    max_position_embeddings=4096,
+    hidden_size=48, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=16,
+    intermediate_size=80, max_position_embeddings=4096,
 )
 QWEN2 = {k: v for k, v in LLAMA.items() if k != "head_dim"} | dict(hidden_size=64)
 GPT = dict(hidden_size=64, num_hidden_layers=2, num_attention_heads=4)
@@ -213,7 +213,8 @@ CASES = {
         model_type="stablelm",
         config=STABLELM | dict(rope_parameters=rope(partial_rotary_factor=0.25), use_parallel_residual=True,
                                qk_layernorm=True),
-        planted=dict(what="one query norm's weight missing", zero=["model.layers.0.self_attn.q_layernorm.norms.1.weight"]),
+        planted=dict(what="one query norm's weight missing",
+                     zero=["model.layers.0.self_attn.q_layernorm.norms.1.weight"]),
     ),
     "falcon_7b": dict(
         model_type="falcon",
@@ -245,7 +246,8 @@ CASES = {
     ),
     "falcon_rw": dict(
         model_type="falcon",
-        config=GPT | dict(multi_query=False, parallel_attn=False, bias=True, alibi=True, new_decoder_architecture=False),
+        config=GPT | dict(multi_query=False, parallel_attn=False, bias=True, alibi=True,
+                          new_decoder_architecture=False),
         attention="sdpa",  # transformers' eager attention adds Falcon's ALiBi twice, in the mask and to the scores
         published=FALCON_PUBLISHED | GPT | dict(multi_query=False, parallel_attn=False, bias=True, alibi=True,
                                                 new_decoder_architecture=False),
@@ -255,7 +257,8 @@ CASES = {
         model_type="mpt",
         config=MPT,
         published=MPT_PUBLISHED,
-        planted=dict(what="slopes for a largest bias of 4 instead of 8", config=dict(attn_config=dict(alibi_bias_max=4))),
+        planted=dict(what="slopes for a largest bias of 4 instead of 8",
+                     config=dict(attn_config=dict(alibi_bias_max=4))),
     ),
     "mpt_clipped_six_heads": dict(
         model_type="mpt",

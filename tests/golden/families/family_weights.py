@@ -1,7 +1,7 @@
 """Weights by a formula, under the names that the checkpoint's own file has.
 
-A tensor is described by [name, shape, centre, spread]; its element i is float32(centre + spread × u), with u in [-1, 1)
-from a hash of name and i: the hash of ../logits/formula_weights.py and of tests/model/torch/formula_checkpoint.cc.
+A tensor is described by [name, shape, centre, spread]; its element i is float32(centre + spread × u), with u in
+[-1, 1) from a hash of name and i, that of ../logits/formula_weights.py and tests/model/torch/formula_checkpoint.cc.
 """
 
 import os
@@ -14,7 +14,7 @@ from formula_weights import hash_name, mix, some_tokens  # noqa: E402,F401
 
 
 def describe(name, shape, model_type):
-    """Norms lie around what leaves their input as it is, biases are not small, matrices keep the size of their input."""
+    """Norms lie around what leaves their input as it is, biases are not small, matrices keep their input's size."""
     gemma = model_type.startswith("gemma")
     embedding = ("embed" in name or "wte" in name) and "embed_out" not in name
     if name.endswith(".bias"):

@@ -1,6 +1,7 @@
 """The families' networks for one token at a time, in numpy and float64, from their definitions.
 
-A network only says what a layer does with its input; what a token sees, and at which places, is the caller's (`attend`).
+A network only says what a layer does with its input; what a token sees, and at which places, is the caller's
+(`attend`).
 """
 
 import math
@@ -60,7 +61,7 @@ def longrope(config, rope, size, capacity):
 
 
 def alibi_slopes(count, largest=8.0):
-    """2^(-largest/n), its square …, n the next power of two; of more slopes than heads every second one comes first."""
+    """2^(-largest/n), its square …, n the next power of two; if n is not `count`, every second one comes first."""
     power = 2 ** math.ceil(math.log2(count))
     slopes = [2.0 ** (-largest * (i + 1) / power) for i in range(power)]
     return np.array(slopes if power == count else (slopes[1::2] + slopes[::2])[:count])
@@ -141,8 +142,8 @@ class Network:
         c, self.layers = self.config, []
         heads, size = c["num_attention_heads"], c["hidden_size"] // c["num_attention_heads"]
         for i in range(c["num_hidden_layers"]):
-            p, layer = f"gpt_neox.layers.{i}.", Layer()
-            layer.rotary = Rotary(c["rope_parameters"]["rope_theta"], size, c["rope_parameters"]["partial_rotary_factor"])
+            p, layer, rope = f"gpt_neox.layers.{i}.", Layer(), c["rope_parameters"]
+            layer.rotary = Rotary(rope["rope_theta"], size, rope["partial_rotary_factor"])
             layer.scale = size**-0.5
             layer.qkv = self.parts(self.linear(p + "attention.query_key_value"), heads, heads, size, "grouped")
             out, up, down = (self.linear(p + n) for n in ("attention.dense", "mlp.dense_h_to_4h", "mlp.dense_4h_to_h"))

@@ -8,6 +8,7 @@ No GGUF file is kept: the converter only moves numbers about, so that the JSON s
 checkpoint's tensors its numbers come. Every description is checked to give back the converter's bytes.
 """
 
+import copy
 import importlib.metadata
 import json
 import os
@@ -65,7 +66,7 @@ def convert(llama_cpp, folder, config, tensors):
     path = os.path.join(folder, "model.gguf")
     with torch.inference_mode():
         # config.json as it is: the converter would have transformers fill in Falcon's default for key heads, wrongly.
-        WithVocabulary(Path(folder), gguf.LlamaFileType.ALL_F32, Path(path), hparams=dict(config)).write()
+        WithVocabulary(Path(folder), gguf.LlamaFileType.ALL_F32, Path(path), hparams=copy.deepcopy(config)).write()
     return path
 
 
@@ -198,6 +199,7 @@ def make_case(llama_cpp, name, change):
         same = model(torch.tensor([prompt])).logits[0, POSITIONS].log_softmax(-1)
         result["difference_with_llama_cpps_gelu"] = float(f"{largest_difference(torch.tensor(rows), same):.1e}")
         text += f", with llama.cpp's GELU by {result['difference_with_llama_cpps_gelu']}"
+    assert result.get("difference_with_llama_cpps_gelu", result["difference"]) < 2e-4, text
     print(text, file=sys.stderr, flush=True)
     return result
 

@@ -3,11 +3,11 @@
 
 Usage: make_family_logits.py [CASE ...]     writes logits/CASE.json, all cases if none is named
 
-For each case transformers writes a checkpoint (config.json and model.safetensors); the weights in it are replaced by the
-formula's under the names that are in the file; transformers reads it again and runs it. Kept: config.json, the tensors'
-names and shapes, rows of logits of one prompt, and of the last tokens of three turns (keys and values kept in between).
-`published`: another config.json that transformers reads as the same model. `planted`: what an error does to the prompt's
-last rows, again by transformers.
+For each case transformers writes a checkpoint (config.json and model.safetensors); the weights in it are replaced by
+the formula's under the names that are in the file; transformers reads it again and runs it. Kept: config.json, the
+tensors' names and shapes, rows of logits of one prompt, and of the last tokens of three turns (keys and values kept in
+between). `published`: another config.json that transformers reads as the same model. `planted`: what an error does to
+the prompt's rows, again by transformers.
 """
 
 import contextlib

@@ -2,8 +2,8 @@
 
 Usage: make_family_sink_window.py [MODEL ...]     writes sink_window/MODEL.json, all models if none is named
 
-Token by token, as ../logits/make_sink_window_logits.py: every key is kept unrotated for ever; for each query, what it sees
-is listed and put side by side into places 0 … p(t). No cache, no ring, no chunks. The models are cases of
+Token by token, as ../logits/make_sink_window_logits.py: every key is kept unrotated for ever; for each query, what it
+sees is listed and put side by side into places 0 … p(t). No cache, no ring, no chunks. The models are cases of
 make_family_logits.py, whose logits by transformers the network must give while everything is visible.
 """
 
@@ -125,7 +125,7 @@ LONGROPE = {
     "larger_capacity": (4, 29, [("feed", 48)], {}),
     "larger_capacity_by_its_notes": (3, 27, [("feed", 10), ("notes", 3), ("feed", 40)], dict(notes=4)),
 }
-ZERO_SINK = {name: SINKS[name] for name in ("no_sinks", "one_sink", "four_sinks")} | {"turn_wise": TURN_WISE["turn_wise"]}
+ZERO_SINK = {name: (SINKS | TURN_WISE)[name] for name in ("no_sinks", "one_sink", "four_sinks", "turn_wise")}
 
 # file -> (case of family_cases.py, change of its config.json, what is played)
 MODELS = {
@@ -176,7 +176,11 @@ def main():
         difference = difference_from_transformers(Network(golden["config"], golden["tensors"], length), golden)
         assert difference < 5e-5, (file_name, difference)
         config = merge(golden["config"], change)
-        cases = [play(lambda capacity: Network(config, golden["tensors"], capacity), name, sinks, window, script, **more)
+
+        def make_network(capacity):
+            return Network(config, golden["tensors"], capacity)
+
+        cases = [play(make_network, name, sinks, window, script, **more)
                  for name, (sinks, window, script, more) in played.items()]
         result = dict(
             name=file_name, checkpoint=f"logits/{case}.json", change=change,
