@@ -23,9 +23,10 @@
 #define PERENNIAL_SAMPLING_FLAG(type, name, help) ABSL_FLAG(type, name, perennial::SamplingParams().name, help)
 
 PERENNIAL_FLAG(std::string, model, "GGUF file or Hugging Face directory to serve; required");
-PERENNIAL_FLAG(std::string, chat_template,
-               "chat template: a built-in name (chatml, llama2, llama3, mistral, zephyr, plain) or a Jinja file; "
-               "empty: the model's own");
+PERENNIAL_FLAG(
+    std::string, chat_template,
+    "chat template: a built-in name (chatml, gemma, llama2, llama3, mistral, phi3, zephyr, plain) or a Jinja file; "
+    "empty: the model's own");
 PERENNIAL_FLAG(std::string, device, "where the model runs: cpu, cuda or cuda:N");
 PERENNIAL_FLAG(std::string, dtype,
                "auto, float32, bfloat16 or float16 (CUDA only); auto: bfloat16 where the device is fast at it");

@@ -1,6 +1,6 @@
 // The templates that --chat_template can name: written for this project after the formats that the models were trained
-// on. Each treats system, user and assistant messages alike at every place, so that a stream only ever grows; only
-// llama2's system prompt lives inside the first user message, as that format demands.
+// on. Each treats system, user and assistant messages alike at every place, so that a stream only ever grows; only the
+// system prompts of llama2, mistral and gemma live inside the first user message, as those formats demand.
 
 #include <string>
 
@@ -23,6 +23,21 @@ constexpr absl::string_view kChatMl =
     "{{ '<|im_start|>' + message.role + '\n' + message.content + '<|im_end|>\n' }}"
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
+
+// Gemma 3's, which has a place for a system message, where Gemma's and Gemma 2's raise.
+constexpr absl::string_view kGemma =
+    "{{ bos_token }}"
+    "{% set ns = namespace(system='') %}"
+    "{% for message in messages %}"
+    "{% if message.role == 'system' %}"
+    "{% set ns.system = message.content + '\n\n' %}"
+    "{% elif message.role == 'user' %}"
+    "{{ '<start_of_turn>user\n' + ns.system + message.content | trim + '<end_of_turn>\n' }}{% set ns.system = '' %}"
+    "{% else %}"
+    "{{ '<start_of_turn>model\n' + message.content | trim + '<end_of_turn>\n' }}"
+    "{% endif %}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}";
 
 constexpr absl::string_view kLlama2 =
     "{% set ns = namespace(system='') %}"
@@ -56,6 +71,13 @@ constexpr absl::string_view kMistral =
     "{% endif %}"
     "{% endfor %}";
 
+// Phi-3.5's, which has a place for a system message, where some of Phi-3's leave it out.
+constexpr absl::string_view kPhi3 =
+    "{% for message in messages %}"
+    "{{ '<|' + message.role + '|>\n' + message.content + '<|end|>\n' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}";
+
 constexpr absl::string_view kZephyr =
     "{% for message in messages %}"
     "{{ '<|' + message.role + '|>\n' + message.content + eos_token + '\n' }}"
@@ -72,8 +94,8 @@ constexpr absl::string_view kPlain =
     "{% endfor %}"
     "{% if add_generation_prompt %}Assistant:{% endif %}";
 
-constexpr BuiltIn kBuiltIns[] = {{"chatml", kChatMl},   {"llama2", kLlama2}, {"llama3", kLlama3},
-                                 {"mistral", kMistral}, {"zephyr", kZephyr}, {"plain", kPlain}};
+constexpr BuiltIn kBuiltIns[] = {{"chatml", kChatMl},   {"gemma", kGemma}, {"llama2", kLlama2}, {"llama3", kLlama3},
+                                 {"mistral", kMistral}, {"phi3", kPhi3},   {"zephyr", kZephyr}, {"plain", kPlain}};
 
 }  // namespace
 

@@ -56,7 +56,8 @@ struct ChatTemplateOptions {
   std::function<absl::Time()> now;  // the date that an opening may show; unset: the system's clock. Thread-safe.
 };
 
-// The templates that --chat_template=NAME can name: "chatml", "llama2", "llama3", "mistral", "zephyr", "plain".
+// The templates that --chat_template=NAME can name: "chatml", "gemma", "llama2", "llama3", "mistral", "phi3",
+// "zephyr", "plain".
 // NOT_FOUND lists them.
 absl::StatusOr<std::string> BuiltInChatTemplate(absl::string_view name);
 

@@ -44,6 +44,12 @@ TEST(BuiltInTemplatesTest, WriteThePublishedFormats) {
             "<|start_header_id|>user<|end_header_id|>\n\nBye<|eot_id|>"
             "<|start_header_id|>assistant<|end_header_id|>\n\nTake care.<|eot_id|>");
   EXPECT_EQ(Rendered("mistral"), "<s>[INST] Be kind.\n\nHi [/INST] Hello!</s>[INST] Bye [/INST] Take care.</s>");
+  EXPECT_EQ(Rendered("gemma"),
+            "<s><start_of_turn>user\nBe kind.\n\nHi<end_of_turn>\n<start_of_turn>model\nHello!<end_of_turn>\n"
+            "<start_of_turn>user\nBye<end_of_turn>\n<start_of_turn>model\nTake care.<end_of_turn>\n");
+  EXPECT_EQ(Rendered("phi3"),
+            "<|system|>\nBe kind.<|end|>\n<|user|>\nHi<|end|>\n<|assistant|>\nHello!<|end|>\n<|user|>\nBye<|end|>\n"
+            "<|assistant|>\nTake care.<|end|>\n");
   EXPECT_EQ(Rendered("zephyr"),
             "<|system|>\nBe kind.</s>\n<|user|>\nHi</s>\n<|assistant|>\nHello!</s>\n<|user|>\nBye</s>\n<|assistant|>\n"
             "Take care.</s>\n");
@@ -53,7 +59,7 @@ TEST(BuiltInTemplatesTest, WriteThePublishedFormats) {
 TEST(BuiltInTemplatesTest, AnUnknownNameListsTheKnownOnes) {
   const absl::Status status = BuiltInChatTemplate("alpaca").status();
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("chatml, llama2, llama3, mistral, zephyr, plain"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("chatml, gemma, llama2, llama3, mistral, phi3, zephyr, plain"));
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -107,7 +108,7 @@ TEST(ChatTemplatePartsTest, MessagesFedLaterAreAHistoryInEveryTemplate) {
 }
 
 TEST(ChatTemplatePartsTest, NotesAreASystemMessageWithoutBosOrPlainText) {
-  for (const char* name : {"chatml", "llama2", "llama3", "mistral", "zephyr", "plain"}) {
+  for (const char* name : {"chatml", "gemma", "llama2", "llama3", "mistral", "phi3", "zephyr", "plain"}) {
     ChatTemplateOptions options = DefaultTemplateOptions();
     options.source = *BuiltInChatTemplate(name);
     options.bos_token = 0;
@@ -116,7 +117,8 @@ TEST(ChatTemplatePartsTest, NotesAreASystemMessageWithoutBosOrPlainText) {
     const auto chat_template = Make(options);
     Tokens notes = *chat_template->Notes("The dog is called Rex.");
     EXPECT_EQ(CountOf(notes, 0), 0) << name;
-    const bool inside_first_message = std::string(name) == "llama2" || std::string(name) == "mistral";
+    const std::set<std::string> system_inside = {"gemma", "llama2", "mistral"};
+    const bool inside_first_message = system_inside.count(name) > 0;
     if (inside_first_message) {
       EXPECT_EQ(notes, *DefaultTokenizer().EncodeText("The dog is called Rex.\n"));
     } else {

@@ -223,7 +223,7 @@ TEST(ChatTemplateTest, HistoryInAnotherOrderIsRefused) {
 
 TEST(ChatTemplateTest, BosComesOnceAtTheOpening) {
   const TokenId bos = 0;  // <|endoftext|>
-  for (const char* name : {"chatml", "llama2", "llama3", "mistral", "zephyr", "plain"}) {
+  for (const char* name : {"chatml", "gemma", "llama2", "llama3", "mistral", "phi3", "zephyr", "plain"}) {
     for (const bool add_bos : {false, true}) {
       ChatTemplateOptions options = DefaultTemplateOptions();
       options.source = *BuiltInChatTemplate(name);
@@ -338,7 +338,7 @@ TEST(ChatTemplateTest, TemplatesThatAreNotAppendOnlyAreRefusedWithTheChoice) {
   for (const std::string& source : {last_only, counted, truncated, no_reply, prefixed, system_last, by_length}) {
     const std::string refusal = RefusalOf(source);
     EXPECT_THAT(refusal, HasSubstr("a cache only grows")) << source;
-    EXPECT_THAT(refusal, HasSubstr("chatml, llama2, llama3, mistral, zephyr, plain"));
+    EXPECT_THAT(refusal, HasSubstr("chatml, gemma, llama2, llama3, mistral, phi3, zephyr, plain"));
   }
 }
 

@@ -108,7 +108,7 @@ TEST(FirstTurnSplitTest, AFirstMessageThatDependsOnTheSystemPromptIsRefused) {
   const absl::Status status = Create(source, DefaultTokenizer(), "<|endoftext|>").status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("depends on the system message"));
-  EXPECT_THAT(std::string(status.message()), HasSubstr("chatml, llama2"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("chatml, gemma, llama2"));
 }
 
 // A template of Llama 2's kind; `system` is what it does with a system message.

@@ -111,6 +111,27 @@ TEST(RealTemplatesTest, RenderingsEqualTransformers) {
   EXPECT_EQ(raised, 39);
 }
 
+// These built-in templates are the published ones. (Llama 2's and Mistral's have many published forms.)
+TEST(RealTemplatesTest, BuiltInsRenderAsThePublishedOnes) {
+  for (const auto& [built_in, published] :
+       std::map<std::string, std::string>{{"chatml", "teknium-OpenHermes-2.5-Mistral-7B"},
+                                          {"gemma", "gemma3"},
+                                          {"llama3", "llama3_1"},
+                                          {"phi3", "microsoft-Phi-3.5-mini-instruct"}}) {
+    const nlohmann::json& golden = RealTemplates()["templates"][published];
+    auto rendering = text_internal::TemplateRendering::Create({.source = *BuiltInChatTemplate(built_in),
+                                                               .bos_text = golden["bos"],
+                                                               .eos_text = golden["eos"],
+                                                               .fuel = 1'000'000});
+    ASSERT_TRUE(rendering.ok()) << rendering.status();
+    for (const auto& prompt : golden["prompts"]) {
+      auto text = rendering->Render(ForTemplate(ConversationOf(prompt)), text_internal::Ending::kBeforeReply, Today());
+      ASSERT_TRUE(text.ok()) << text.status();
+      EXPECT_EQ(DigestOf(*text), prompt["text"]) << built_in << prompt << "\n" << *text;
+    }
+  }
+}
+
 // What becomes of the published templates. docs/chat-templates.md tells why.
 enum class Outcome {
   kWhole,         // the pieces together are the whole rendering's tokens
