@@ -42,7 +42,11 @@ ChaosSimulation::ChaosSimulation(uint64_t seed) : choice_(seed), mixed_(choice_.
   driver_.emplace(engine_.get(), &clock_);
 }
 
-ChaosSimulation::~ChaosSimulation() { engine_.reset(); }
+ChaosSimulation::~ChaosSimulation() {
+  engine_.reset();
+  // A story, its request and its session hold each other.
+  for (const auto& [turn, story] : stories_) story->request = nullptr;
+}
 
 EngineOptions ChaosSimulation::MakeOptions() {
   EngineOptions options;
