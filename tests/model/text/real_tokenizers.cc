@@ -56,18 +56,17 @@ const std::vector<std::string>& RealStrings() {
   return strings;
 }
 
+absl::StatusOr<std::unique_ptr<Tokenizer>> OpenRealTokenizer(const std::string& name,
+                                                             const std::string& chat_template) {
+  if (!absl::EndsWith(name, ".gguf")) return Tokenizer::Create(TokenizerJson{.json = RealFile(name)}, chat_template);
+  absl::StatusOr<GgufVocabulary> vocabulary = ReadVocabulary(name);
+  if (!vocabulary.ok()) return vocabulary.status();
+  return Tokenizer::Create(*std::move(vocabulary), chat_template);
+}
+
 std::unique_ptr<Tokenizer> RealTokenizer(const std::string& name, const std::string& chat_template) {
-  TokenizerSource source = TokenizerJson();
-  if (absl::EndsWith(name, ".gguf")) {
-    auto vocabulary = ReadVocabulary(name);
-    EXPECT_TRUE(vocabulary.ok()) << vocabulary.status() << ": run ./dev setup tokenizers";
-    if (!vocabulary.ok()) return nullptr;
-    source = *std::move(vocabulary);
-  } else {
-    source = TokenizerJson{.json = RealFile(name)};
-  }
-  auto tokenizer = Tokenizer::Create(source, chat_template);
-  EXPECT_TRUE(tokenizer.ok()) << name << ": " << tokenizer.status();
+  auto tokenizer = OpenRealTokenizer(name, chat_template);
+  EXPECT_TRUE(tokenizer.ok()) << name << ": " << tokenizer.status() << "; run ./dev setup tokenizers";
   return tokenizer.ok() ? *std::move(tokenizer) : nullptr;
 }
 

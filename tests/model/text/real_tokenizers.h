@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "model/text/tokenizer.h"
 #include "tests/model/text/text_fixture.h"
 
@@ -20,8 +21,11 @@ const std::vector<std::string>& RealStrings();
 // A file of .deps/tokenizers; a test failure that says what to do if it is not there.
 std::string RealFile(const std::string& name);
 
-// From "NAME/tokenizer.json" or "NAME.gguf" ("smollm2.gguf": the default model), as a server reads them, but without a
-// chat template. Null, with a test failure, if that fails.
+// From "NAME/tokenizer.json" or "NAME.gguf" ("smollm2.gguf": the default model), as a server reads them.
+absl::StatusOr<std::unique_ptr<Tokenizer>> OpenRealTokenizer(const std::string& name,
+                                                             const std::string& chat_template = "");
+
+// The same. Null, with a test failure, if that fails.
 std::unique_ptr<Tokenizer> RealTokenizer(const std::string& name, const std::string& chat_template = "");
 
 // Literals of control tokens among those that `name`'s file marks so; up to some hundreds.

@@ -19,6 +19,8 @@
 namespace perennial {
 namespace {
 
+using ::testing::HasSubstr;
+
 const nlohmann::json& RealGolden() {
   static const auto& golden = *new nlohmann::json(Golden("real_tokenizers.json"));
   return golden;
@@ -103,6 +105,19 @@ TEST(RealTokenizersTest, TheStringsAreTheReferences) {
   }
   EXPECT_EQ(RealStrings().size(), RealGolden()["num_strings"]);
   EXPECT_EQ(absl::StrFormat("%016x", Fnv1a(packed)), RealGolden()["strings"]) << "run ./dev setup tokenizers";
+}
+
+// Rather than tokenized wrongly.
+TEST(RealTokenizersTest, VocabulariesOfOtherKindsAreRefusedByName) {
+  for (const auto& [name, why] : std::map<std::string, std::string>{
+           {"ggml-vocab-gpt-neox.gguf", "tokenizer.ggml.pre is \"\", which is unknown; supported: falcon"},
+           {"ggml-vocab-deepseek-llm.gguf", "tokenizer.ggml.pre is \"deepseek-llm\", which is unknown"},
+           {"ggml-vocab-gemma-4.gguf", "tokenizer.ggml.model \"gemma4\" is not supported"},
+           {"ggml-vocab-nomic-bert-moe.gguf", "tokenizer.ggml.model \"t5\" is not supported"}}) {
+    const absl::Status status = OpenRealTokenizer(name).status();
+    EXPECT_FALSE(status.ok()) << name;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(why));
+  }
 }
 
 TEST_P(RealTokenizerTest, TokensEqualTheReferences) {
