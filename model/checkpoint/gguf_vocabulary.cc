@@ -35,7 +35,7 @@ absl::StatusOr<std::vector<std::string>> ReadStrings(const GgufMetadata& metadat
 
 // An array with one number per token, or nullptr.
 absl::StatusOr<const GgufArray*> FindPerToken(const GgufMetadata& metadata, absl::string_view key, size_t num_tokens) {
-  const absl::StatusOr<const GgufArray*> array = metadata.FindArray(key);
+  absl::StatusOr<const GgufArray*> array = metadata.FindArray(key);
   if (!array.ok() || *array == nullptr) return array;
   if ((*array)->size != num_tokens) {
     return absl::InvalidArgumentError(absl::StrCat("metadata key ", key, " has ", (*array)->size, " elements, but ",
