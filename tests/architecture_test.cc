@@ -26,6 +26,8 @@ const std::map<std::string, std::string>& UntestedOnPurpose() {
   static const auto* const exceptions = new std::map<std::string, std::string>{
       {"client/command/chat_loop.cc", "tests/client/command/chat_test.cc types into the real command"},
       {"client/command/main.cc", "tests/client/command/ask_test.cc and chat_test.cc run the real command"},
+      {"model/eval/eval_model.cc", "tests/model/eval/default_model_eval_test.cc runs every mode on the real model"},
+      {"model/eval/modes.cc", "tests/model/eval/main_test.cc and default_model_eval_test.cc run the program's modes"},
       {"server/main.cc", "tests/e2e/model_e2e_test.cc runs perenniald"},
       {"server/serve.cc", "tests/e2e/lifecycle_e2e_test.cc starts and drains real servers"},
   };

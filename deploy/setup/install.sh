@@ -28,9 +28,18 @@ is_present() {
     pc:*) command -v pkg-config >/dev/null && pkg-config --exists "${2#pc:}" ;;
     path:*) [[ -e ${2#path:} ]] ;;
     sanitizers:) [[ -e $(clang++ -print-file-name="libclang_rt.asan-$(uname -m).a" 2>/dev/null) ]] ;;
+    matplotlib:) [[ -n $(plot_python) ]] ;;
     pip:) python3 -m pip --version >/dev/null 2>&1 ;;
     *) die "deploy/setup/pins.sh: unknown check '$2' for $1" ;;
   esac
+}
+
+# The Python that has matplotlib: Debian's package is for Debian's Python, which need not be the first one in PATH.
+plot_python() {
+  local python
+  for python in python3 /usr/bin/python3; do
+    "$python" -c 'import matplotlib' 2>/dev/null && printf '%s\n' "$python" && return
+  done
 }
 
 as_root() {

@@ -3,7 +3,7 @@
 # whatever mirrors apt, pip, cargo and npm are set up to use.
 
 # --- Debian packages, "package check": present when the check succeeds, so other systems and newer versions count too.
-# Checks: cmd:PROGRAM, pc:PKG_CONFIG_NAME, path:FILE, pip:, sanitizers:
+# Checks: cmd:PROGRAM, pc:PKG_CONFIG_NAME, path:FILE, pip:, sanitizers:, matplotlib:
 BUILD_PACKAGES=(
   "ca-certificates path:/etc/ssl/certs/ca-certificates.crt"
   "git cmd:git"
@@ -40,6 +40,8 @@ LINT_PACKAGES=(
   "shellcheck cmd:shellcheck"
   "npm cmd:npm"
 )
+# For `./dev eval … --plot=FILE.png`.
+PLOT_PACKAGES=("python3-matplotlib matplotlib:")
 # For `./dev image`: either of podman and docker will do.
 IMAGE_PACKAGES=("podman cmd:podman")
 

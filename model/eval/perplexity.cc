@@ -1,148 +1,126 @@
 #include "model/eval/perplexity.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <limits>
-#include <memory>
-#include <numeric>
 #include <utility>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "model/sink_window.h"
 
 namespace perennial {
 namespace {
 
-// -log softmax(logits)[token], in double: a perplexity is a mean of many small differences.
-double NegativeLogLikelihood(absl::Span<const float> logits, TokenId token) {
-  const double largest = *std::max_element(logits.begin(), logits.end());
-  double sum = 0.0;
-  for (const float logit : logits) sum += std::exp(logit - largest);
-  return std::log(sum) + largest - logits[static_cast<size_t>(token)];
+constexpr double kNotPredicted = std::numeric_limits<double>::quiet_NaN();
+
+constexpr std::array<std::pair<absl::string_view, EvalAttention>, 5> kAttentionNames = {{
+    {"sinks", EvalAttention::kSinks},
+    {"window", EvalAttention::kWindow},
+    {"dense", EvalAttention::kDense},
+    {"recompute", EvalAttention::kRecompute},
+    {"newlines", EvalAttention::kNewlines},
+}};
+
+bool HasSinks(EvalAttention attention) {
+  return attention == EvalAttention::kSinks || attention == EvalAttention::kNewlines;
 }
 
-double Perplexity(absl::Span<const double> losses) {
-  return std::exp(std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(losses.size()));
-}
-
-// One text, one cache: feeds tokens and collects the loss of each prediction.
-class Evaluation {
- public:
-  Evaluation(ModelRunner& runner, absl::Span<const TokenId> tokens, const PerplexityOptions& options,
-             std::unique_ptr<KvCache> cache)
-      : runner_(runner),
-        tokens_(tokens),
-        options_(options),
-        chunk_tokens_(std::min(options.chunk_tokens, runner.limits().max_tokens_per_step)),
-        cache_(std::move(cache)) {}
-
-  // Predicts tokens[1] … tokens[end] from their predecessors, all in one stream.
-  absl::Status RunStream(int64_t end) {
-    SinkWindow window(cache_->shape(), options_.eviction);
-    for (int64_t first = 0; first < end;) {
-      const int64_t count = std::min<int64_t>(chunk_tokens_, end - first);
-      absl::Status status = Feed(window, first, count, LogitRows::kAll);
-      if (!status.ok()) return status;
-      for (int64_t row = 0; row < count; ++row) AddLoss(static_cast<size_t>(row), first + row + 1);
-      first += count;
-      ReportProgress();
-    }
-    return absl::OkStatus();
-  }
-
-  // Predicts tokens[target] from a new pass over the tokens that fit the cache before it.
-  absl::Status RunFromScratch(int64_t target) {
-    absl::Status status = runner_.Truncate(*cache_, 0);
+// Predicts tokens[1] … tokens[end] from their predecessors, all in one stream, a chunk at a time for the progress.
+absl::Status ScoreStream(const EvalSubject& subject, EvalStream& stream, absl::Span<const TokenId> tokens, size_t end,
+                         std::vector<double>& losses, absl::string_view what) {
+  const size_t chunk = static_cast<size_t>(subject.chunk_tokens);
+  for (size_t first = 0; first < end;) {
+    const size_t count = std::min(chunk, end - first);
+    absl::Status status = stream.FeedAndScore(tokens.subspan(first, count), tokens.subspan(first + 1, count), losses);
     if (!status.ok()) return status;
-    SinkWindow window(cache_->shape(), EvictionPolicy::kTokenWise);
-    for (int64_t first = target - options_.cache_tokens; first < target;) {
-      const int64_t count = std::min<int64_t>(chunk_tokens_, target - first);
-      const bool last = first + count == target;
-      status = Feed(window, first, count, last ? LogitRows::kLast : LogitRows::kNone);
-      if (!status.ok()) return status;
-      first += count;
-    }
-    AddLoss(0, target);
-    ReportProgress();
-    return absl::OkStatus();
-  }
-
-  PerplexityResult Result() const {
-    const absl::Span<const double> losses = losses_;
-    return {.tokens = static_cast<int64_t>(tokens_.size()),
-            .perplexity = Perplexity(losses),
-            .perplexity_second_half = Perplexity(losses.subspan(losses.size() / 2)),
-            .cache_bytes = cache_->size_bytes()};
-  }
-
- private:
-  absl::Status Feed(SinkWindow& window, int64_t first, int64_t count, LogitRows rows) {
-    const std::vector<int64_t> window_begin = Advance(window, count);
-    const StepInput input = {.cache = cache_.get(),
-                             .tokens = tokens_.subspan(static_cast<size_t>(first), static_cast<size_t>(count)),
-                             .window_begin = window_begin,
-                             .rows = rows};
-    return runner_.Step({input}, output_);
-  }
-
-  std::vector<int64_t> Advance(SinkWindow& window, int64_t count) const {
-    std::vector<int64_t> window_begin;
-    while (static_cast<int64_t>(window_begin.size()) < count) {
-      const int64_t into_turn = window.num_tokens() % options_.turn_tokens;
-      if (into_turn == 0) window.BeginTurn();
-      const int64_t left = count - static_cast<int64_t>(window_begin.size());
-      const std::vector<int64_t> piece = window.Advance(std::min(left, options_.turn_tokens - into_turn));
-      window_begin.insert(window_begin.end(), piece.begin(), piece.end());
-    }
-    return window_begin;
-  }
-
-  void AddLoss(size_t row, int64_t target) {
-    losses_.push_back(NegativeLogLikelihood(output_.Row(0, row), tokens_[static_cast<size_t>(target)]));
-  }
-
-  void ReportProgress() const {
-    if (!options_.progress) return;
-    options_.progress(static_cast<int64_t>(losses_.size()), static_cast<int64_t>(tokens_.size()) - 1);
-  }
-
-  ModelRunner& runner_;
-  const absl::Span<const TokenId> tokens_;
-  const PerplexityOptions& options_;
-  const int32_t chunk_tokens_;
-  const std::unique_ptr<KvCache> cache_;
-  StepOutput output_;
-  std::vector<double> losses_;  // of tokens[1], tokens[2], …
-};
-
-absl::Status CheckTokens(absl::Span<const TokenId> tokens, int32_t vocab_size) {
-  if (tokens.size() < 2) {
-    return absl::InvalidArgumentError(absl::StrCat("the text has ", tokens.size(), " tokens; at least 2 are needed"));
-  }
-  for (const TokenId token : tokens) {
-    if (token >= 0 && token < vocab_size) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat("token id ", token, " is not in the model's vocabulary of ", vocab_size));
+    first += count;
+    subject.Report(what, static_cast<int64_t>(first), static_cast<int64_t>(tokens.size()) - 1);
   }
   return absl::OkStatus();
 }
 
-}  // namespace
-
-absl::StatusOr<EvictionPolicy> ParseEvictionPolicy(absl::string_view word) {
-  if (word == "token_wise") return EvictionPolicy::kTokenWise;
-  if (word == "turn_wise") return EvictionPolicy::kTurnWise;
-  return absl::InvalidArgumentError(absl::StrCat("eviction is \"", word, "\"; it must be token_wise or turn_wise"));
+// The same for the tokens past the cache, each from a new pass over the newest tokens that fit.
+absl::Status Recompute(const EvalSubject& subject, EvalStream& stream, absl::Span<const TokenId> tokens,
+                       const PerplexityOptions& options, std::vector<double>& losses, absl::string_view what) {
+  const size_t capacity = static_cast<size_t>(options.cache_tokens);
+  for (size_t target = losses.size() + 1; target < tokens.size(); ++target) {
+    if (static_cast<int64_t>(target) % options.recompute_every != 0) {
+      losses.push_back(kNotPredicted);
+      continue;
+    }
+    absl::Status status = stream.Restart();
+    if (status.ok()) status = stream.Feed(tokens.subspan(target - capacity, capacity - 1));
+    if (status.ok()) status = stream.Decode(tokens[target - 1]);
+    if (!status.ok()) return status;
+    losses.push_back(Loss(stream.logits(), tokens[target]));
+    subject.Report(what, static_cast<int64_t>(target), static_cast<int64_t>(tokens.size()) - 1);
+  }
+  return absl::OkStatus();
 }
 
+absl::Status CheckOptions(const EvalSubject& subject, absl::Span<const TokenId> tokens,
+                          const PerplexityOptions& options) {
+  if (tokens.size() < 2) {
+    return absl::InvalidArgumentError(absl::StrCat("the text has ", tokens.size(), " tokens; at least 2 are needed"));
+  }
+  if (options.recompute_every < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("recompute_every is ", options.recompute_every, "; it must be >= 1"));
+  }
+  if (options.eviction.policy == EvictionPolicy::kTurnWise && options.eviction.turn_tokens < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("turn_tokens is ", options.eviction.turn_tokens, "; it must be >= 1"));
+  }
+  if (options.attention == EvalAttention::kNewlines && !options.newline.has_value()) {
+    return absl::InvalidArgumentError("attention=newlines: the model has no token for a newline alone");
+  }
+  return CheckTokens(subject, tokens);
+}
+
+// Over the targets past `overflow` that all runs predicted.
+std::vector<double> ComparedPerplexities(absl::Span<const TextLosses> results, size_t overflow) {
+  std::vector<std::vector<double>> compared(results.size());
+  for (size_t i = std::min(overflow, results[0].losses.size()); i < results[0].losses.size(); ++i) {
+    const bool all = std::all_of(results.begin(), results.end(),
+                                 [i](const TextLosses& result) { return !std::isnan(result.losses[i]); });
+    for (size_t run = 0; all && run < results.size(); ++run) compared[run].push_back(results[run].losses[i]);
+  }
+  std::vector<double> perplexities;
+  for (const std::vector<double>& losses : compared) perplexities.push_back(Perplexity(losses));
+  return perplexities;
+}
+
+void AppendCurve(absl::string_view name, absl::Span<const double> losses, int64_t block_tokens, ReportTable& table) {
+  constexpr int64_t kBlocks = 50;
+  const int64_t count = static_cast<int64_t>(losses.size());
+  const size_t block = static_cast<size_t>(block_tokens > 0 ? block_tokens : std::max<int64_t>(1, count / kBlocks));
+  for (size_t first = 0; first < losses.size(); first += block) {
+    const absl::Span<const double> part = losses.subspan(first, block);
+    table.rows.push_back({{"attention", std::string(name)},
+                          {"tokens", static_cast<int64_t>(first + part.size())},
+                          {"perplexity", Perplexity(part)}});
+  }
+}
+
+double PerSecond(int64_t count, double seconds) { return seconds > 0 ? static_cast<double>(count) / seconds : 0.0; }
+
+}  // namespace
+
 absl::StatusOr<EvalAttention> ParseEvalAttention(absl::string_view word) {
-  if (word == "sinks") return EvalAttention::kSinks;
-  if (word == "dense") return EvalAttention::kDense;
-  if (word == "recompute") return EvalAttention::kRecompute;
-  return absl::InvalidArgumentError(absl::StrCat("attention is \"", word, "\"; it must be sinks, dense or recompute"));
+  for (const auto& [name, attention] : kAttentionNames) {
+    if (word == name) return attention;
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("attention is \"", word, "\"; it must be sinks, window, dense, recompute or newlines"));
+}
+
+absl::string_view EvalAttentionName(EvalAttention attention) {
+  for (const auto& [name, value] : kAttentionNames) {
+    if (value == attention) return name;
+  }
+  return "";
 }
 
 absl::StatusOr<CacheShape> EvalCacheShape(const PerplexityOptions& options, int64_t num_tokens) {
@@ -152,7 +130,7 @@ absl::StatusOr<CacheShape> EvalCacheShape(const PerplexityOptions& options, int6
     return absl::InvalidArgumentError(absl::StrCat("tokens is ", num_tokens, "; dense attention takes ", kMaxTokens));
   }
   const int32_t capacity = dense ? static_cast<int32_t>(num_tokens) : options.cache_tokens;
-  const int32_t sinks = options.attention == EvalAttention::kSinks ? options.sink_tokens : 0;
+  const int32_t sinks = HasSinks(options.attention) ? options.sink_tokens : 0;
   if (capacity < 1) return absl::InvalidArgumentError(absl::StrCat("cache_tokens is ", capacity, "; it must be >= 1"));
   if (sinks < 0 || sinks >= capacity) {
     return absl::InvalidArgumentError(
@@ -161,33 +139,73 @@ absl::StatusOr<CacheShape> EvalCacheShape(const PerplexityOptions& options, int6
   return CacheShape{.sink_tokens = sinks, .note_tokens = 0, .window_tokens = capacity - sinks};
 }
 
-absl::StatusOr<PerplexityResult> MeasurePerplexity(ModelRunner& runner, absl::Span<const TokenId> tokens,
-                                                   const PerplexityOptions& options) {
-  absl::Status valid = CheckTokens(tokens, runner.limits().vocab_size);
-  if (!valid.ok()) return valid;
-  if (options.chunk_tokens < 1) {
-    return absl::InvalidArgumentError(absl::StrCat("chunk_tokens is ", options.chunk_tokens, "; it must be >= 1"));
-  }
-  if (options.turn_tokens < 1) {
-    return absl::InvalidArgumentError(absl::StrCat("turn_tokens is ", options.turn_tokens, "; it must be >= 1"));
-  }
-  const int64_t num_tokens = static_cast<int64_t>(tokens.size());
-  auto shape = EvalCacheShape(options, num_tokens);
-  if (!shape.ok()) return shape.status();
-  auto cache = runner.NewCache(*shape);
-  if (!cache.ok()) return cache.status();
-
-  Evaluation evaluation(runner, tokens, options, *std::move(cache));
-  const int64_t last = num_tokens - 1;
-  const bool recompute = options.attention == EvalAttention::kRecompute;
-  // While everything fits, computing anew gives what is in the cache already.
-  const int64_t streamed = recompute ? std::min<int64_t>(last, options.cache_tokens) : last;
-  absl::Status status = evaluation.RunStream(streamed);
-  for (int64_t target = streamed + 1; status.ok() && target <= last; ++target) {
-    status = evaluation.RunFromScratch(target);
-  }
+absl::StatusOr<TextLosses> MeasureLosses(const EvalSubject& subject, absl::Span<const TokenId> tokens,
+                                         const PerplexityOptions& options) {
+  absl::Status status = CheckOptions(subject, tokens, options);
   if (!status.ok()) return status;
-  return evaluation.Result();
+  auto shape = EvalCacheShape(options, static_cast<int64_t>(tokens.size()));
+  if (!shape.ok()) return shape.status();
+  auto stream = EvalStream::Create(subject, *shape,
+                                   options.attention == EvalAttention::kSinks ? options.eviction : EvalEviction{});
+  if (!stream.ok()) return stream.status();
+
+  const absl::string_view what = EvalAttentionName(options.attention);
+  const absl::Time start = subject.now();
+  TextLosses result;
+  if (options.attention == EvalAttention::kNewlines) {
+    status = stream->Feed(std::vector<TokenId>(static_cast<size_t>(options.sink_tokens), *options.newline));
+  }
+  // While everything fits, computing anew gives what is in the cache already.
+  const size_t last = tokens.size() - 1;
+  const bool recompute = options.attention == EvalAttention::kRecompute;
+  const size_t streamed = recompute ? std::min(last, static_cast<size_t>(options.cache_tokens)) : last;
+  if (status.ok()) status = ScoreStream(subject, *stream, tokens, streamed, result.losses, what);
+  if (status.ok() && recompute) status = Recompute(subject, *stream, tokens, options, result.losses, what);
+  if (!status.ok()) return status;
+  result.seconds = absl::ToDoubleSeconds(subject.now() - start);
+  result.cache_bytes = stream->cache_bytes();
+  return result;
+}
+
+absl::StatusOr<Report> RunPerplexity(const EvalSubject& subject, absl::Span<const TokenId> tokens,
+                                     absl::Span<const PerplexityOptions> runs, int64_t block_tokens) {
+  if (runs.empty()) return absl::InvalidArgumentError("attention is empty; it must name at least one");
+  if (block_tokens < 0) {
+    return absl::InvalidArgumentError(absl::StrCat("block_tokens is ", block_tokens, "; it must be >= 0"));
+  }
+  std::vector<TextLosses> results;
+  size_t overflow = 0;  // the first loss of a token that lies past every cache
+  for (const PerplexityOptions& run : runs) {
+    auto result = MeasureLosses(subject, tokens, run);
+    if (!result.ok()) return result.status();
+    results.push_back(*std::move(result));
+    if (run.attention != EvalAttention::kDense) overflow = std::max(overflow, static_cast<size_t>(run.cache_tokens));
+  }
+
+  const int64_t num_tokens = static_cast<int64_t>(tokens.size());
+  const std::vector<double> compared = ComparedPerplexities(results, overflow);
+  Report report;
+  report.facts = {{"tokens", num_tokens}};
+  ReportTable table = {.name = "runs"};
+  ReportTable curve = {.name = "curve", .rows = {}, .for_plots = true};
+  for (size_t i = 0; i < runs.size(); ++i) {
+    const CacheShape shape = *EvalCacheShape(runs[i], num_tokens);
+    const std::string name(EvalAttentionName(runs[i].attention));
+    const ReportRow measured = {{"perplexity", results[i].perplexity()},
+                                {"perplexity_second_half", results[i].perplexity_second_half()},
+                                {"tokens_per_second", PerSecond(num_tokens, results[i].seconds)},
+                                {"cache_bytes", results[i].cache_bytes}};
+    if (runs.size() == 1) report.facts.insert(report.facts.end(), measured.begin(), measured.end());
+    ReportRow row = {{"attention", name},
+                     {"sink_tokens", int64_t{shape.sink_tokens}},
+                     {"cache_tokens", int64_t{shape.capacity()}},
+                     {"perplexity_compared", compared[i]}};
+    row.insert(row.end(), measured.begin(), measured.end());
+    table.rows.push_back(std::move(row));
+    AppendCurve(name, results[i].losses, block_tokens, curve);
+  }
+  report.tables = {std::move(table), std::move(curve)};
+  return report;
 }
 
 }  // namespace perennial

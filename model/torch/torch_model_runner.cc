@@ -327,6 +327,17 @@ RunnerLimits MakeLimits(const ModelConfig& config, const KvCachePool& pool, cons
 
 }  // namespace
 
+int64_t DeviceBytesInUse(const std::string& device_name) {
+  const auto device = ChooseDevice(device_name);
+  if (!device.ok() || !device->is_cuda()) return 0;
+  try {
+    const auto [free, total] = at::getDeviceAllocator(device->type())->getMemoryInfo(device->index());
+    return static_cast<int64_t>(total - free);
+  } catch (const c10::Error&) {
+    return 0;
+  }
+}
+
 absl::StatusOr<std::unique_ptr<ModelRunner>> CreateTorchModelRunner(const Checkpoint& checkpoint,
                                                                     const TorchOptions& options) {
   auto device = ChooseDevice(options.device);
