@@ -42,8 +42,8 @@ struct TorchOptions {
 // then.
 absl::Status LoadTorchCuda();
 
-// Device memory that is in use on "cuda" or "cuda:N", by all programs, in bytes; 0 on the CPU, or if the device does not
-// say. A stream that grows would show here.
+// Device memory that is in use on "cuda" or "cuda:N", by all programs, in bytes; 0 on the CPU, or if the device does
+// not say. A stream that grows would show here.
 int64_t DeviceBytesInUse(const std::string& device);
 
 // Loads the weights and allocates the cache memory. The checkpoint is not needed afterwards.
