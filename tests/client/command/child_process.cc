@@ -43,6 +43,9 @@ ChildProcess::ChildProcess(const std::vector<std::string>& arguments, Streams st
                            const std::map<std::string, std::string>& environment) {
   std::map<std::string, std::string> variables = {
       {"PATH", "/usr/bin:/bin"}, {"LC_ALL", "C.UTF-8"}, {"TERM", "xterm"}, {"NO_COLOR", "1"}, {"HOME", ""}};
+  for (const char* const name : {"ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS"}) {
+    if (const char* const value = getenv(name); value != nullptr) variables[name] = value;
+  }
   for (const auto& [name, value] : environment) variables[name] = value;
   if (variables["HOME"].empty()) variables["HOME"] = NewTestFolder();
   std::vector<std::string> settings;

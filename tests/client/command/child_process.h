@@ -20,9 +20,9 @@ struct ChildResult {
   std::string err;
 };
 
-// A running child. Its environment is empty but for PATH, LC_ALL=C.UTF-8, TERM=xterm, a HOME of its own, and what is
-// given. Every wait ends after ten seconds at the latest and then kills the child, so that a test fails rather than
-// hangs.
+// A running child. Its environment is empty but for PATH, LC_ALL=C.UTF-8, TERM=xterm, a HOME of its own, what
+// sanitizers are told, and what is given. Every wait ends after ten seconds at the latest and then kills the child, so
+// that a test fails rather than hangs.
 class ChildProcess {
  public:
   enum class Streams { kPipes, kTerminal };
