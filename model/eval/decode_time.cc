@@ -43,8 +43,7 @@ absl::StatusOr<std::vector<double>> TimeRecomputation(const EvalSubject& subject
   for (size_t first = 0; first < static_cast<size_t>(count); ++first) {
     const absl::Time start = subject.now();
     absl::Status status = stream->Restart();
-    if (status.ok()) status = stream->Feed(tokens.subspan(first, newest - 1));
-    if (status.ok()) status = stream->Decode(tokens[first + newest - 1]);
+    if (status.ok()) status = stream->FeedForLogits(tokens.subspan(first, newest));
     if (!status.ok()) return status;
     Likeliest(stream->logits());
     seconds.push_back(absl::ToDoubleSeconds(subject.now() - start));
@@ -79,7 +78,7 @@ absl::StatusOr<std::vector<double>> TimeDecoding(const EvalSubject& subject, Eva
   std::vector<double> seconds;
   for (size_t i = 0; i < tokens.size(); ++i) {
     const absl::Time start = subject.now();
-    absl::Status status = stream.Decode(tokens[i]);
+    absl::Status status = stream.FeedForLogits(tokens.subspan(i, 1));
     if (!status.ok()) return status;
     Likeliest(stream.logits());
     seconds.push_back(absl::ToDoubleSeconds(subject.now() - start));

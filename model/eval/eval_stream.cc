@@ -113,7 +113,12 @@ absl::Status EvalStream::FeedAndScore(absl::Span<const TokenId> tokens, absl::Sp
   return absl::OkStatus();
 }
 
-absl::Status EvalStream::Decode(TokenId token) { return Step({token}, LogitRows::kLast); }
+absl::Status EvalStream::FeedForLogits(absl::Span<const TokenId> tokens) {
+  PERENNIAL_CHECK(!tokens.empty());
+  const size_t last_chunk = (tokens.size() - 1) % chunk_tokens() + 1;
+  absl::Status status = Feed(tokens.first(tokens.size() - last_chunk));
+  return status.ok() ? Step(tokens.last(last_chunk), LogitRows::kLast) : status;
+}
 
 absl::StatusOr<Prediction> EvalStream::Predict(absl::Span<const TokenId> tokens, absl::Span<const TokenId> expected) {
   PERENNIAL_CHECK(!tokens.empty() && !expected.empty());

@@ -81,12 +81,13 @@ class EvalStream {
   // Feeds tokens and appends the loss of each one's successor: next[i] follows tokens[i]. REQUIRES: equal sizes.
   absl::Status FeedAndScore(absl::Span<const TokenId> tokens, absl::Span<const TokenId> next,
                             std::vector<double>& losses);
-  // Feeds one token in a step of its own, as a reply is decoded. The logits after it are in logits().
-  absl::Status Decode(TokenId token);
+  // Feeds tokens, at least one, in chunks; the logits after the last one are in logits(). Of a single token it is a
+  // step as a reply is decoded.
+  absl::Status FeedForLogits(absl::Span<const TokenId> tokens);
   // Feeds `tokens`, whose last one `expected` should follow, then `expected` itself without its last token.
   absl::StatusOr<Prediction> Predict(absl::Span<const TokenId> tokens, absl::Span<const TokenId> expected);
 
-  // Of the last token fed by Decode. Valid until the next call that feeds.
+  // Of the last token fed by FeedForLogits. Valid until the next call that feeds.
   absl::Span<const float> logits() const { return output_.Row(0); }
 
   // The next token to be fed starts a turn.

@@ -51,8 +51,7 @@ absl::Status Recompute(const EvalSubject& subject, EvalStream& stream, absl::Spa
       continue;
     }
     absl::Status status = stream.Restart();
-    if (status.ok()) status = stream.Feed(tokens.subspan(target - capacity, capacity - 1));
-    if (status.ok()) status = stream.Decode(tokens[target - 1]);
+    if (status.ok()) status = stream.FeedForLogits(tokens.subspan(target - capacity, capacity));
     if (!status.ok()) return status;
     losses.push_back(Loss(stream.logits(), tokens[target]));
     subject.Report(what, static_cast<int64_t>(target), static_cast<int64_t>(tokens.size()) - 1);

@@ -40,8 +40,8 @@ struct RecallOptions {
   int64_t lines = 200;
   int64_t question_every = 10;                                    // lines between questions
   std::vector<int64_t> distances = {5, 10, 20, 40, 60, 80, 100};  // lines back, from the newest one (0)
-  bool with_notes = false;     // the line that is asked about is put into the notes before the question
-  std::vector<TokenId> begin;  // the stream's first tokens, before the first line: BOS where a model wants it
+  bool with_notes = false;          // the line that is asked about is put into the notes before the question
+  std::vector<TokenId> begin = {};  // the stream's first tokens, before the first line: BOS where a model wants it
   uint64_t seed = 1;
 };
 

@@ -7,7 +7,7 @@
 #
 # Parts, with the seconds that each takes on an H200 (estimated from 25,700 tokens/s of prefill and 9.4 ms a decoded
 # token) and on two processors:
-#   perplexity   dense, window, sinks, newlines, re-computation; 16,000 tokens, cache of 1,024        75 s    40 min
+#   perplexity   dense, window, sinks, newlines, re-computation; 16,000 tokens, cache of 1,024        60 s    40 min
 #   sinks        0, 1, 2, 4, 8 sinks; 32,000 tokens, cache of 1,024                                   20 s    15 min
 #   cache-size   256 … 4,096; 32,000 tokens                                                           25 s    20 min
 #   speed        a decoded token against re-computation, 256 … 4,096                                   8 s     5 min
@@ -15,7 +15,7 @@
 #   recall       600 lines, with and without notes                                                    40 s     8 min
 #   qa           short questions in one conversation and each on its own                              30 s     5 min
 #   advise       {0, 1, 4} sinks, caches of 256 … 2,048; 8,000 tokens                                 15 s    10 min
-#   all          all of them                                                                         515 s
+#   all          all of them                                                                         500 s
 #
 # PERENNIAL_EVAL is the program (build/release/bin/perennial-eval), PERENNIAL_MODEL the model (the default one),
 # PERENNIAL_RESULTS where results go (docs/results).

@@ -73,8 +73,22 @@ TEST(EvalStreamTest, FedOrScoredOrDecodedTheStreamIsTheSame) {
   EXPECT_EQ(stream->num_tokens(), 30);
   EXPECT_EQ(stream->horizon(), 22);
   for (size_t i = 30; i < 40; ++i) {
-    ASSERT_TRUE(stream->Decode(text[i]).ok());
+    ASSERT_TRUE(stream->FeedForLogits({text[i]}).ok());
     EXPECT_EQ(Loss(stream->logits(), text[i + 1]), losses[i]);
+  }
+}
+
+TEST(EvalStreamTest, LogitsAreThoseOfTheLastTokenWhateverTheChunk) {
+  FakeModelRunner runner{FakeOptions{}};
+  const std::vector<TokenId> text = SomeText(41);
+  const double expected = LossesOf(SubjectOf(runner), text).back();
+  for (const int32_t chunk : {1, 7, 20, 40, 100}) {
+    const EvalSubject subject = SubjectOf(runner, chunk);
+    auto stream = EvalStream::Create(subject, kShape);
+    ASSERT_TRUE(stream.ok());
+    ASSERT_TRUE(stream->FeedForLogits(absl::MakeConstSpan(text).first(40)).ok());
+    EXPECT_EQ(stream->num_tokens(), 40);
+    EXPECT_EQ(Loss(stream->logits(), text[40]), expected);
   }
 }
 
@@ -102,8 +116,8 @@ TEST(EvalStreamTest, ForksGoApartAndNotesAreSeen) {
   auto noted = stream->Fork();
   ASSERT_TRUE(noted.ok());
   ASSERT_TRUE(noted->SetNotes({1, 2, 3}).ok());
-  ASSERT_TRUE(stream->Decode(5).ok());
-  ASSERT_TRUE(noted->Decode(5).ok());
+  ASSERT_TRUE(stream->FeedForLogits({5}).ok());
+  ASSERT_TRUE(noted->FeedForLogits({5}).ok());
   EXPECT_NE(Loss(stream->logits(), 1), Loss(noted->logits(), 1));
   ASSERT_TRUE(noted->Restart().ok());
   EXPECT_EQ(noted->num_tokens(), 0);
@@ -122,7 +136,7 @@ TEST(EvalStreamTest, TurnsBeginAtEverySoManyTokens) {
   auto stream = EvalStream::Create(subject, kShape, {.policy = EvictionPolicy::kTurnWise});
   for (size_t i = 0; i + 1 < text.size(); ++i) {
     if (i % 3 == 0) stream->BeginTurn();
-    ASSERT_TRUE(stream->Decode(text[i]).ok());
+    ASSERT_TRUE(stream->FeedForLogits({text[i]}).ok());
     EXPECT_EQ(Loss(stream->logits(), text[i + 1]), losses[i]);
   }
 }
