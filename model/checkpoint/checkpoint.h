@@ -68,11 +68,13 @@ class Checkpoint {
   virtual const GenerationDefaults& generation() const = 0;
   virtual const std::string& path() const = 0;
 
-  // Finds a tensor by its canonical name (Hugging Face's, without "model."), whatever the file calls it:
-  //   embed_tokens.weight · layers.I.{input_layernorm,post_attention_layernorm}.weight
-  //   layers.I.self_attn.{q,k,v,o}_proj.{weight,bias} · layers.I.mlp.{gate,up,down}_proj.{weight,bias}
-  //   norm.weight · lm_head.weight
-  // and checks its shape. NOT_FOUND if missing, INVALID_ARGUMENT if the shape differs.
+  // Finds a tensor by its canonical name, whatever the file calls it, and checks its shape. TensorsNeeded
+  // (tensor_table.h) lists the names that a network needs; they are those of Hugging Face's Llama, Gemma and Phi-3,
+  // without "model.":
+  //   embed_tokens · norm · lm_head
+  //   layers.I.{input_layernorm, post_attention_layernorm, pre_feedforward_layernorm, post_feedforward_layernorm}
+  //   layers.I.self_attn.{q,k,v,qkv,o}_proj, layers.I.self_attn.{q,k}_norm · layers.I.mlp.{gate,up,gate_up,down}_proj
+  // and ".weight" or ".bias". NOT_FOUND if missing, INVALID_ARGUMENT if the shape differs.
   virtual absl::StatusOr<TensorView> Tensor(absl::string_view canonical_name,
                                             const std::vector<int64_t>& expected_shape) const = 0;
 };

@@ -1,12 +1,9 @@
 #include "model/checkpoint/gguf_checkpoint.h"
 
-#include <algorithm>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "model/checkpoint/error_text.h"
 #include "model/checkpoint/gguf_config.h"
 #include "model/checkpoint/gguf_reader.h"
@@ -14,64 +11,34 @@
 namespace perennial {
 namespace {
 
-constexpr absl::string_view kRopeDivisors = "rope_freqs.weight";
-
-// GGUF's and Hugging Face's words for one part of a model.
-struct Word {
-  absl::string_view gguf;
-  absl::string_view canonical;
-};
-constexpr Word kWhole[] = {{"token_embd", "embed_tokens"}, {"output_norm", "norm"}, {"output", "lm_head"}};
-constexpr Word kPerLayer[] = {
-    {"attn_norm", "input_layernorm"}, {"ffn_norm", "post_attention_layernorm"},
-    {"attn_q", "self_attn.q_proj"},   {"attn_k", "self_attn.k_proj"},
-    {"attn_v", "self_attn.v_proj"},   {"attn_output", "self_attn.o_proj"},
-    {"ffn_gate", "mlp.gate_proj"},    {"ffn_up", "mlp.up_proj"},
-    {"ffn_down", "mlp.down_proj"},
-};
-
-const Word* FindWord(absl::Span<const Word> words, absl::string_view gguf) {
-  const auto found = std::find_if(words.begin(), words.end(), [gguf](const Word& word) { return word.gguf == gguf; });
-  return found == words.end() ? nullptr : &*found;
-}
-
-// RoPE frequencies that the converter divided already: every layer's old-style copy of them is ignored too.
-bool IsIgnored(absl::string_view name) {
-  return name == kRopeDivisors || (absl::StartsWith(name, "blk.") && absl::EndsWith(name, ".attn_rot_embd"));
-}
-
+// Numbers that divide RoPE frequencies, which llama.cpp keeps as tensors: of the first frequencies, as those of
+// windowed layers that have their own are never divided.
 absl::Status ReadRopeDivisors(const GgufFile& file, ModelConfig& config) {
+  if (config.ropes.empty()) return absl::OkStatus();
+  Rope& rope = config.ropes.front();
   for (const TensorView& tensor : file.tensors) {
-    if (tensor.name != kRopeDivisors) continue;
-    if (tensor.type != TensorType::kF32 || tensor.shape != std::vector<int64_t>{config.head_size / 2}) {
-      return absl::InvalidArgumentError(absl::StrCat("tensor ", kRopeDivisors, " is ", TensorTypeName(tensor.type), " ",
-                                                     ShapeText(tensor.shape), "; needed is F32 [", config.head_size / 2,
-                                                     "]"));
+    std::vector<float>* const divisors = tensor.name == "rope_freqs.weight"           ? &rope.frequency_divisors
+                                         : tensor.name == "rope_factors_short.weight" ? &rope.scaling.short_factors
+                                         : tensor.name == "rope_factors_long.weight"  ? &rope.scaling.long_factors
+                                                                                      : nullptr;
+    if (divisors == nullptr) continue;
+    if (tensor.type != TensorType::kF32 || tensor.shape != std::vector<int64_t>{config.rotary_size / 2}) {
+      return absl::InvalidArgumentError(absl::StrCat("tensor ", tensor.name, " is ", TensorTypeName(tensor.type), " ",
+                                                     ShapeText(tensor.shape), "; needed is F32 [",
+                                                     config.rotary_size / 2, "]"));
     }
-    config.rope_frequency_divisors.resize(tensor.num_elements());
-    Dequantize(tensor, absl::MakeSpan(config.rope_frequency_divisors));
+    divisors->resize(tensor.num_elements());
+    Dequantize(tensor, absl::MakeSpan(*divisors));
+  }
+  RopeScaling& scaling = rope.scaling;
+  if (!scaling.long_factors.empty()) {
+    scaling.kind = RopeScalingKind::kLongRope;
+    scaling.factor = static_cast<double>(config.trained_tokens) / static_cast<double>(scaling.original_length);
   }
   return absl::OkStatus();
 }
 
 }  // namespace
-
-std::string CanonicalGgufName(absl::string_view name) {
-  absl::string_view rest = name;
-  const size_t last_dot = rest.rfind('.');
-  if (last_dot == absl::string_view::npos) return std::string(name);
-  const absl::string_view kind = rest.substr(last_dot);  // ".weight" or ".bias"
-  rest = rest.substr(0, last_dot);
-  if (kind != ".weight" && kind != ".bias") return std::string(name);
-  if (!absl::ConsumePrefix(&rest, "blk.")) {
-    const Word* const word = FindWord(kWhole, rest);
-    return word == nullptr ? std::string(name) : absl::StrCat(word->canonical, kind);
-  }
-  const size_t dot = rest.find('.');
-  if (dot == absl::string_view::npos) return std::string(name);
-  const Word* const word = FindWord(kPerLayer, rest.substr(dot + 1));
-  return word == nullptr ? std::string(name) : absl::StrCat("layers.", rest.substr(0, dot), ".", word->canonical, kind);
-}
 
 absl::StatusOr<CheckpointContents> ReadGgufContents(absl::Span<const std::byte> bytes) {
   const absl::StatusOr<GgufFile> file = ReadGguf(bytes);
@@ -79,9 +46,12 @@ absl::StatusOr<CheckpointContents> ReadGgufContents(absl::Span<const std::byte> 
   const GgufMetadata metadata(*file);
 
   CheckpointContents contents;
+  const absl::StatusOr<const Family*> family = GgufFamily(metadata);
+  if (!family.ok()) return family.status();
+  const TensorNames& names = *(*family)->gguf_names(*file);
   for (const TensorView& tensor : file->tensors) {
-    if (IsIgnored(tensor.name)) continue;
-    if (absl::Status added = contents.tensors.Add(CanonicalGgufName(tensor.name), tensor); !added.ok()) return added;
+    if (IsUnused(names, tensor.name)) continue;
+    if (absl::Status added = contents.tensors.Add(CanonicalName(names, tensor.name), tensor); !added.ok()) return added;
   }
   absl::StatusOr<ModelConfig> config = ReadGgufConfig(metadata, contents.tensors);
   if (!config.ok()) return config.status();

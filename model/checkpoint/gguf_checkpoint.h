@@ -8,16 +8,11 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "model/checkpoint/checkpoint.h"
 #include "model/checkpoint/checkpoint_contents.h"
 
 namespace perennial {
-
-// The canonical name (checkpoint.h) of a tensor that a llama GGUF file calls `name`: "blk.7.attn_q.weight" →
-// "layers.7.self_attn.q_proj.weight". A name that is not known is returned as it is, so that it is found unknown later.
-std::string CanonicalGgufName(absl::string_view name);
 
 // Everything from bytes in memory; the result views them. Errors do not contain a path.
 absl::StatusOr<CheckpointContents> ReadGgufContents(absl::Span<const std::byte> bytes);

@@ -6,17 +6,21 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "model/checkpoint/checkpoint.h"
+#include "model/checkpoint/family.h"
 #include "model/checkpoint/gguf_metadata.h"
 #include "model/checkpoint/tensor_table.h"
 #include "model/model_config.h"
 
 namespace perennial {
 
-// The network: sizes, RoPE and its scaling, layer window. `tensors` (canonical names) decides what the metadata leaves
-// open: the vocabulary's size is the embedding's rows, embeddings are tied if there is no output matrix, biases are
-// there if their tensors are. Tokens (bos_token, end_tokens) and rope_frequency_divisors are left for the caller.
-// UNIMPLEMENTED for another architecture than "llama" (Mistral's GGUF files are "llama" too), experts, partial rotary
-// or a RoPE scaling that is not none, linear or yarn.
+// The family that the file names. UNIMPLEMENTED if it is none of ours; the message says why, or which are.
+absl::StatusOr<const Family*> GgufFamily(const GgufMetadata& metadata);
+
+// The network, as its family reads it (after what all have in common: sizes, RoPE and its scaling). `tensors`
+// (canonical names) decides what the metadata leaves open: the vocabulary's size is the embedding's rows, embeddings
+// are tied if there is no output matrix, biases are there if their tensors are. Tokens (bos_token, end_tokens) and
+// frequency_divisors are left for the caller. UNIMPLEMENTED for experts or a RoPE scaling that is not none, linear or
+// yarn.
 absl::StatusOr<ModelConfig> ReadGgufConfig(const GgufMetadata& metadata, const TensorTable& tensors);
 
 // The tokenizer's arrays, sizes checked against each other. UNIMPLEMENTED for a kind that is not "gpt2" or "llama".

@@ -41,24 +41,24 @@ absl::StatusOr<json> ParseOptional(absl::string_view text, size_t max_bytes) {
   return text.empty() ? absl::StatusOr<json>(json::object()) : ParseJsonObject(text, max_bytes);
 }
 
-absl::Status ReadTensors(const HuggingFaceFiles& files, TensorTable& table) {
+absl::Status ReadTensors(const HuggingFaceFiles& files, const TensorNames& family_names, TensorTable& table) {
   if (files.weights.empty()) return absl::NotFoundError("no weights: neither model.safetensors nor an index of shards");
   std::vector<std::string> names;
   std::vector<std::vector<TensorView>> tensors;
   for (const HuggingFaceFiles::Weights& weights : files.weights) {
-    absl::StatusOr<std::vector<TensorView>> read = ReadSafetensors(weights.bytes);
+    absl::StatusOr<std::vector<TensorView>> read = ReadSafetensors(weights.bytes, family_names.unused);
     if (!read.ok()) return Within(weights.file_name, read.status());
     names.push_back(weights.file_name);
     tensors.push_back(*std::move(read));
   }
   if (!files.index.empty()) {
-    if (absl::Status index = CheckIndex(files.index, names, tensors); !index.ok()) return Within(kIndex, index);
+    absl::Status index = CheckIndex(files.index, names, tensors, family_names.unused);
+    if (!index.ok()) return Within(kIndex, index);
   }
   for (size_t i = 0; i < tensors.size(); ++i) {
     for (TensorView& tensor : tensors[i]) {
-      // RoPE's frequencies, which old versions of transformers saved: they follow from the configuration.
-      if (absl::EndsWith(tensor.name, ".rotary_emb.inv_freq")) continue;
-      std::string canonical = CanonicalHuggingFaceName(tensor.name);
+      if (IsUnused(family_names, tensor.name)) continue;
+      std::string canonical = CanonicalName(family_names, tensor.name);
       absl::Status added = table.Add(std::move(canonical), std::move(tensor));
       if (!added.ok()) return Within(names[i], added);
     }
@@ -115,8 +115,6 @@ absl::Status ReadText(const HuggingFaceFiles& files, CheckpointContents& content
 
 }  // namespace
 
-std::string CanonicalHuggingFaceName(absl::string_view name) { return std::string(absl::StripPrefix(name, "model.")); }
-
 absl::StatusOr<CheckpointContents> ReadHuggingFaceContents(const HuggingFaceFiles& files) {
   CheckpointContents contents;
   const absl::StatusOr<json> config_json = ParseJsonObject(files.config, kMaxConfigBytes);
@@ -135,7 +133,10 @@ absl::StatusOr<CheckpointContents> ReadHuggingFaceContents(const HuggingFaceFile
   for (const TokenId token : end_tokens) AddEndToken(token, contents.config);
 
   if (absl::Status text = ReadText(files, contents); !text.ok()) return text;
-  if (absl::Status tensors = ReadTensors(files, contents.tensors); !tensors.ok()) return tensors;
+  const absl::StatusOr<const Family*> family = HuggingFaceFamily(JsonObject(*config_json));
+  if (!family.ok()) return Within(kConfig, family.status());
+  absl::Status tensors = ReadTensors(files, *(*family)->hugging_face_names, contents.tensors);
+  if (!tensors.ok()) return tensors;
   if (absl::Status checked = CheckContents(contents); !checked.ok()) return checked;
   return contents;
 }

@@ -32,9 +32,6 @@ struct HuggingFaceFiles {
   std::vector<Weights> weights;
 };
 
-// The canonical name (checkpoint.h) of a tensor: "model." is cut off.
-std::string CanonicalHuggingFaceName(absl::string_view name);
-
 // Everything from files in memory; the result views the weights only. Errors begin with the file's name.
 absl::StatusOr<CheckpointContents> ReadHuggingFaceContents(const HuggingFaceFiles& files);
 

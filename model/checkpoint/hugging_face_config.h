@@ -11,17 +11,17 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "model/checkpoint/checkpoint.h"
+#include "model/checkpoint/family.h"
 #include "model/checkpoint/json_object.h"
 #include "model/model_config.h"
 
 namespace perennial {
 
-// config.json → the network. Knows transformers 4's form of RoPE parameters (rope_theta beside rope_scaling, whose kind
-// is called "type" or "rope_type") and transformers 5's (rope_parameters). bos_token and end_tokens hold what
-// config.json says and may be empty.
-// UNIMPLEMENTED for another architecture than LlamaForCausalLM and MistralForCausalLM (the message lists both), RoPE
-// that changes with the running length (dynamic, longrope), partial rotary, other activations than silu, layers of
-// mixed kinds, or quantised weights.
+// The family that config.json names. UNIMPLEMENTED if it is none of ours; the message says why, or which are.
+absl::StatusOr<const Family*> HuggingFaceFamily(const JsonObject& object);
+
+// config.json → the network, as its family reads it. bos_token and end_tokens hold what config.json says and may be
+// empty. UNIMPLEMENTED for variants that a family does not know, and for quantised weights.
 absl::StatusOr<ModelConfig> ReadHuggingFaceConfig(const JsonObject& object);
 
 // generation_config.json. `end_tokens` gets its eos_token_id, one or many.

@@ -37,9 +37,11 @@ struct TensorEntry {
   TensorView view;
   uint64_t begin = 0;  // in the tensor bytes
   uint64_t end = 0;
+  bool left_out = false;  // of a type that we do not read, and not needed
 };
 
-absl::Status ReadEntry(const JsonObject& fields, const json& description, uint64_t num_bytes, TensorEntry& entry) {
+absl::Status ReadEntry(const JsonObject& fields, const json& description, uint64_t num_bytes, bool is_needed,
+                       TensorEntry& entry) {
   const absl::StatusOr<std::vector<int64_t>> shape = fields.FindIntegers("shape", 0, kMaxTensorElements);
   if (!shape.ok()) return shape.status();
   const absl::StatusOr<std::vector<int64_t>> offsets =
@@ -58,6 +60,8 @@ absl::Status ReadEntry(const JsonObject& fields, const json& description, uint64
   if (!dtype->has_value()) return fields.Wrong("dtype", "is missing");
 
   const std::optional<TensorType> type = TypeFromName(**dtype);
+  entry.left_out = !type.has_value() && !is_needed;
+  if (entry.left_out) return absl::OkStatus();
   if (!type.has_value()) {
     return absl::UnimplementedError(
         absl::StrCat("has element type ", Quoted(**dtype), "; supported in safetensors are F32, F16 and BF16"));
@@ -74,6 +78,11 @@ absl::Status ReadEntry(const JsonObject& fields, const json& description, uint64
                                                    *needed, " bytes, but data_offsets of ", entry.end - entry.begin));
   }
   return absl::OkStatus();
+}
+
+bool EndsLikeOneOf(absl::string_view name, absl::Span<const absl::string_view> endings) {
+  return std::any_of(endings.begin(), endings.end(),
+                     [name](absl::string_view ending) { return absl::EndsWith(name, ending); });
 }
 
 // Sorted by offset; neighbours must touch, and the last one must end with the file.
@@ -125,7 +134,8 @@ absl::Status VisitIndex(absl::string_view index,
 
 }  // namespace
 
-absl::StatusOr<std::vector<TensorView>> ReadSafetensors(absl::Span<const std::byte> bytes) {
+absl::StatusOr<std::vector<TensorView>> ReadSafetensors(absl::Span<const std::byte> bytes,
+                                                        absl::Span<const absl::string_view> unused) {
   ByteCursor cursor(bytes);
   uint64_t header_bytes = 0;
   absl::Span<const std::byte> header;
@@ -149,13 +159,15 @@ absl::StatusOr<std::vector<TensorView>> ReadSafetensors(absl::Span<const std::by
     if (!description.is_object()) return absl::InvalidArgumentError(absl::StrCat(where, " is not an object"));
     TensorEntry entry;
     entry.view.name = name;
-    absl::Status read = ReadEntry(JsonObject(description), description, all.size(), entry);
+    const bool is_needed = !EndsLikeOneOf(name, unused);
+    absl::Status read = ReadEntry(JsonObject(description), description, all.size(), is_needed, entry);
     if (!read.ok()) return Within(where, read);
     entries.push_back(std::move(entry));
   }
   if (absl::Status placed = CheckPlacement(entries, all.size()); !placed.ok()) return placed;
   std::vector<TensorView> tensors;
   for (TensorEntry& entry : entries) {
+    if (entry.left_out) continue;
     entry.view.bytes = all.subspan(entry.begin, entry.end - entry.begin);
     tensors.push_back(std::move(entry.view));
   }
@@ -174,13 +186,15 @@ absl::StatusOr<std::vector<std::string>> ListShards(absl::string_view index) {
 }
 
 absl::Status CheckIndex(absl::string_view index, absl::Span<const std::string> shards,
-                        absl::Span<const std::vector<TensorView>> tensors_of_shards) {
+                        absl::Span<const std::vector<TensorView>> tensors_of_shards,
+                        absl::Span<const absl::string_view> unused) {
   std::vector<absl::flat_hash_set<absl::string_view>> names(shards.size());
   for (size_t i = 0; i < shards.size(); ++i) {
     for (const TensorView& tensor : tensors_of_shards[i]) names[i].insert(tensor.name);
   }
   return VisitIndex(index, [&](const std::string& tensor, const std::string& file) {
     const auto shard = std::find(shards.begin(), shards.end(), file);
+    if (EndsLikeOneOf(tensor, unused)) return absl::OkStatus();
     if (shard != shards.end() && names[shard - shards.begin()].contains(tensor)) return absl::OkStatus();
     return absl::InvalidArgumentError(
         absl::StrCat("weight_map promises tensor ", Quoted(tensor), " in ", Quoted(file), ", which does not have it"));

@@ -23,18 +23,22 @@ inline constexpr uint64_t kMaxSafetensorsHeaderBytes = 32 << 20;
 // Reads one file from memory; the result views the bytes, which must outlive it. Tensors come in the order of their
 // offsets, with unique names; they follow each other without gap or overlap and fill the file, as the format demands.
 //
-// INVALID_ARGUMENT naming the tensor and the reason; UNIMPLEMENTED for an element type other than F32, F16, BF16.
-// The message does not contain the file's path: the caller adds it.
-absl::StatusOr<std::vector<TensorView>> ReadSafetensors(absl::Span<const std::byte> bytes);
+// INVALID_ARGUMENT naming the tensor and the reason; UNIMPLEMENTED for an element type other than F32, F16, BF16,
+// unless the tensor's name ends like one of `unused`: then it is left out (old checkpoints hold masks of bytes). The
+// message does not contain the file's path: the caller adds it.
+absl::StatusOr<std::vector<TensorView>> ReadSafetensors(absl::Span<const std::byte> bytes,
+                                                        absl::Span<const absl::string_view> unused = {});
 
 // The names of the files that an index (model.safetensors.index.json) spreads its tensors over, sorted, unique.
 // INVALID_ARGUMENT if the index is not valid, or if a name is anything but that of a file in the same directory: no
 // separators, so that nothing outside is opened.
 absl::StatusOr<std::vector<std::string>> ListShards(absl::string_view index);
 
-// Checks that every tensor that the index promises is in `tensors_of_shards[i]`, i being its shard's place in `shards`.
+// Checks that every tensor that the index promises is in `tensors_of_shards[i]`, i being its shard's place in `shards`,
+// but for those that ReadSafetensors may have left out.
 absl::Status CheckIndex(absl::string_view index, absl::Span<const std::string> shards,
-                        absl::Span<const std::vector<TensorView>> tensors_of_shards);
+                        absl::Span<const std::vector<TensorView>> tensors_of_shards,
+                        absl::Span<const absl::string_view> unused = {});
 
 }  // namespace perennial
 

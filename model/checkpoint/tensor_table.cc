@@ -8,6 +8,84 @@
 #include "model/checkpoint/error_text.h"
 
 namespace perennial {
+namespace {
+
+// Collects the tensors of a network.
+class NeedList {
+ public:
+  explicit NeedList(const ModelConfig& config) : config_(config) {}
+
+  void Add(std::string name, std::vector<int64_t> shape) { needs_.push_back({std::move(name), std::move(shape)}); }
+
+  void AddNorm(const std::string& name) {
+    Add(name + ".weight", {config_.hidden_size});
+    if (config_.norm_bias) Add(name + ".bias", {config_.hidden_size});
+  }
+
+  void AddLinear(const std::string& name, int64_t out, int64_t in, bool bias) {
+    Add(name + ".weight", {out, in});
+    if (bias) Add(name + ".bias", {out});
+  }
+
+  void AddLayer(const std::string& layer) {
+    AddNorm(layer + "input_layernorm");
+    AddAttention(layer + "self_attn.");
+    if (config_.block == BlockShape::kSandwich) AddNorm(layer + "post_attention_layernorm");
+    if (config_.block != BlockShape::kParallelOneNorm) {
+      AddNorm(absl::StrCat(layer, FeedForwardNormName(config_.block)));
+    }
+    AddFeedForward(layer + "mlp.");
+    if (config_.block == BlockShape::kSandwich) AddNorm(layer + "post_feedforward_layernorm");
+  }
+
+  std::vector<TensorNeed> Take() { return std::move(needs_); }
+
+ private:
+  void AddAttention(const std::string& attention) {
+    const int64_t hidden = config_.hidden_size;
+    const int64_t query = int64_t{config_.num_heads} * config_.head_size;
+    const int64_t key_value = int64_t{config_.num_kv_heads} * config_.head_size;
+    if (config_.qkv_layout == QkvLayout::kSeparate) {
+      AddLinear(attention + "q_proj", query, hidden, config_.qkv_bias);
+      AddLinear(attention + "k_proj", key_value, hidden, config_.qkv_bias);
+      AddLinear(attention + "v_proj", key_value, hidden, config_.qkv_bias);
+    } else {
+      AddLinear(attention + "qkv_proj", query + 2 * key_value, hidden, config_.qkv_bias);
+    }
+    if (config_.head_norms) AddHeadNorms(attention);
+    AddLinear(attention + "o_proj", hidden, query, config_.attention_out_bias);
+  }
+
+  void AddHeadNorms(const std::string& attention) {
+    for (const auto& [name, heads] : {std::pair("q", config_.num_heads), std::pair("k", config_.num_kv_heads)}) {
+      if (!config_.head_norms_differ) {
+        Add(absl::StrCat(attention, name, "_norm.weight"), {config_.head_size});
+        continue;
+      }
+      for (int32_t head = 0; head < heads; ++head) {
+        Add(absl::StrCat(attention, name, "_layernorm.norms.", head, ".weight"), {config_.head_size});
+      }
+    }
+  }
+
+  void AddFeedForward(const std::string& feed_forward) {
+    const int64_t hidden = config_.hidden_size;
+    const int64_t size = config_.feed_forward_size;
+    const bool bias = config_.feed_forward_bias;
+    if (config_.fused_gate_up) {
+      AddLinear(feed_forward + "gate_up_proj", 2 * size, hidden, bias);
+    } else {
+      if (config_.gated) AddLinear(feed_forward + "gate_proj", size, hidden, bias);
+      AddLinear(feed_forward + "up_proj", size, hidden, bias);
+    }
+    AddLinear(feed_forward + "down_proj", hidden, size, bias);
+  }
+
+  const ModelConfig& config_;
+  std::vector<TensorNeed> needs_;
+};
+
+}  // namespace
 
 absl::Status TensorTable::Add(std::string canonical_name, TensorView view) {
   const auto [entry, added] = tensors_.try_emplace(std::move(canonical_name));
@@ -36,33 +114,17 @@ absl::StatusOr<TensorView> TensorTable::Get(absl::string_view canonical_name,
   return *found;
 }
 
-std::vector<TensorNeed> TensorsNeeded(const ModelConfig& config) {
-  const int64_t hidden = config.hidden_size;
-  const int64_t query = int64_t{config.num_heads} * config.head_size;
-  const int64_t key_value = int64_t{config.num_kv_heads} * config.head_size;
-  const int64_t feed_forward = config.feed_forward_size;
+absl::string_view FeedForwardNormName(BlockShape block) {
+  return block == BlockShape::kSandwich ? "pre_feedforward_layernorm" : "post_attention_layernorm";
+}
 
-  std::vector<TensorNeed> needs;
-  const auto linear = [&needs](const std::string& name, int64_t out, int64_t in, bool bias) {
-    needs.push_back({absl::StrCat(name, ".weight"), {out, in}});
-    if (bias) needs.push_back({absl::StrCat(name, ".bias"), {out}});
-  };
-  needs.push_back({"embed_tokens.weight", {config.vocab_size, hidden}});
-  for (int32_t layer = 0; layer < config.num_layers; ++layer) {
-    const std::string prefix = absl::StrCat("layers.", layer, ".");
-    needs.push_back({prefix + "input_layernorm.weight", {hidden}});
-    linear(prefix + "self_attn.q_proj", query, hidden, config.attention_bias);
-    linear(prefix + "self_attn.k_proj", key_value, hidden, config.attention_bias);
-    linear(prefix + "self_attn.v_proj", key_value, hidden, config.attention_bias);
-    linear(prefix + "self_attn.o_proj", hidden, query, config.attention_bias);
-    needs.push_back({prefix + "post_attention_layernorm.weight", {hidden}});
-    linear(prefix + "mlp.gate_proj", feed_forward, hidden, config.feed_forward_bias);
-    linear(prefix + "mlp.up_proj", feed_forward, hidden, config.feed_forward_bias);
-    linear(prefix + "mlp.down_proj", hidden, feed_forward, config.feed_forward_bias);
-  }
-  needs.push_back({"norm.weight", {hidden}});
-  if (!config.tied_embeddings) needs.push_back({"lm_head.weight", {config.vocab_size, hidden}});
-  return needs;
+std::vector<TensorNeed> TensorsNeeded(const ModelConfig& config) {
+  NeedList list(config);
+  list.Add("embed_tokens.weight", {config.vocab_size, config.hidden_size});
+  for (int32_t layer = 0; layer < config.num_layers; ++layer) list.AddLayer(absl::StrCat("layers.", layer, "."));
+  list.AddNorm("norm");
+  if (!config.tied_embeddings) list.AddLinear("lm_head", config.vocab_size, config.hidden_size, config.output_bias);
+  return list.Take();
 }
 
 absl::Status CheckTensors(const ModelConfig& config, const TensorTable& tensors) {
@@ -80,8 +142,8 @@ absl::Status CheckTensors(const ModelConfig& config, const TensorTable& tensors)
   }
   if (first_unknown.empty()) return absl::OkStatus();
   return absl::UnimplementedError(absl::StrCat("tensor ", Quoted(tensors.Find(first_unknown)->name),
-                                               " is not part of the Llama family's networks with ", config.num_layers,
-                                               " layers; this variant is not supported"));
+                                               " is not part of a ", config.architecture, " network with ",
+                                               config.num_layers, " layers; this variant is not supported"));
 }
 
 }  // namespace perennial

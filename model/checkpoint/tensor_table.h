@@ -1,4 +1,4 @@
-// The tensors of a checkpoint under their canonical names, and what a network of the Llama family needs of them.
+// The tensors of a checkpoint under their canonical names, and what a network needs of them.
 
 #ifndef PERENNIAL_MODEL_CHECKPOINT_TENSOR_TABLE_H_
 #define PERENNIAL_MODEL_CHECKPOINT_TENSOR_TABLE_H_
@@ -42,12 +42,16 @@ struct TensorNeed {
   std::vector<int64_t> shape;
 };
 
-// Every tensor of the Llama family with this configuration, in the order in which they are used.
+// The norm before the feed-forward: Llama's name, or Gemma's where that one is the norm behind the attention. REQUIRES:
+// the block has one.
+absl::string_view FeedForwardNormName(BlockShape block);
+
+// Every tensor of a network with this configuration, in the order in which they are used.
 // REQUIRES: ValidateModelConfig(config) is OK.
 std::vector<TensorNeed> TensorsNeeded(const ModelConfig& config);
 
 // NOT_FOUND or INVALID_ARGUMENT naming the first tensor that is missing or has another shape. UNIMPLEMENTED naming a
-// tensor that the Llama family does not have: a network computed without it would talk nonsense, so it is refused.
+// tensor that such a network does not have: computed without it, it would talk nonsense, so it is refused.
 absl::Status CheckTensors(const ModelConfig& config, const TensorTable& tensors);
 
 }  // namespace perennial

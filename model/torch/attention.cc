@@ -7,7 +7,6 @@
 #include <ATen/ops/softmax.h>
 
 #include <algorithm>
-#include <cmath>
 #include <vector>
 
 namespace perennial {
@@ -37,10 +36,39 @@ struct KeyGroup {
   bool by_place;
 };
 
+// Everything that the input's queries can see: the pool's runs, then the chunk's own rows.
+std::vector<KeyGroup> ReadGroups(const AttentionInput& input, const AttentionRows& rows, const KvCachePool& pool,
+                                 int32_t layer) {
+  std::vector<KeyGroup> groups;
+  for (const KeyRows& run : input.runs) {
+    groups.push_back({ReadRows(pool.keys(layer), run), ReadRows(pool.values(layer), run), run.by_place});
+  }
+  if (input.first_own_row < input.num_rows) {
+    const int64_t first = input.first_row + input.first_own_row;
+    const int64_t count = input.num_rows - input.first_own_row;
+    // Through the cache's type, as if read back from the cache: the chunk's size must not change the result.
+    groups.push_back({rows.keys.narrow(0, first, count).transpose(0, 1).to(at::kFloat),
+                      rows.values.narrow(0, first, count).transpose(0, 1).to(at::kFloat), false});
+  }
+  return groups;
+}
+
+// Softcap, ALiBi and mask, in the order in which Gemma and MPT were trained. `shape`: [kv_heads, group, rows, keys].
+void FinishScores(const AttentionInput& input, int64_t first_row, at::IntArrayRef shape, const ScoreRule& rule,
+                  at::Tensor& scores) {
+  const int64_t rows = shape[2];
+  if (rule.softcap > 0) scores.div_(rule.softcap).tanh_().mul_(rule.softcap);
+  if (rule.slopes.defined()) {
+    scores.view(shape).addcmul_(rule.slopes, input.distances.narrow(0, first_row, rows), -1);
+  }
+  if (input.mask.defined()) scores.view(shape).add_(input.mask.narrow(0, first_row, rows));
+}
+
 }  // namespace
 
 at::Tensor Rotate(const at::Tensor& vectors, const at::Tensor& cosines, const at::Tensor& sines) {
-  const int64_t pairs = vectors.size(-1) / 2;
+  const int64_t pairs = cosines.size(-1);
+  const int64_t unrotated = vectors.size(-1) - 2 * pairs;
   const at::Tensor first = vectors.narrow(-1, 0, pairs);
   const at::Tensor second = vectors.narrow(-1, pairs, pairs);
   at::Tensor rotated = at::empty(vectors.sizes(), vectors.options());
@@ -48,6 +76,7 @@ at::Tensor Rotate(const at::Tensor& vectors, const at::Tensor& cosines, const at
   at::Tensor rotated_second = rotated.narrow(-1, pairs, pairs);
   at::mul_out(rotated_first, first, cosines).addcmul_(second, sines, -1);
   at::mul_out(rotated_second, second, cosines).addcmul_(first, sines);
+  if (unrotated > 0) rotated.narrow(-1, 2 * pairs, unrotated).copy_(vectors.narrow(-1, 2 * pairs, unrotated));
   return rotated;
 }
 
@@ -62,24 +91,13 @@ void WriteCache(const CacheWrites& writes, const AttentionRows& rows, KvCachePoo
   write(pool.values(layer), rows.values);
 }
 
-at::Tensor Attend(const AttentionInput& input, const AttentionRows& rows, const KvCachePool& pool, int32_t layer) {
+at::Tensor Attend(const AttentionInput& input, const AttentionRows& rows, const KvCachePool& pool, int32_t layer,
+                  const ScoreRule& rule) {
   const int64_t num_heads = rows.queries_by_index.size(1);
   const int64_t head_size = rows.queries_by_index.size(2);
   const int64_t kv_heads = rows.keys.size(1);
   const int64_t group = num_heads / kv_heads;
-  const double scale = 1.0 / std::sqrt(static_cast<double>(head_size));
-
-  std::vector<KeyGroup> groups;
-  for (const KeyRows& run : input.runs) {
-    groups.push_back({ReadRows(pool.keys(layer), run), ReadRows(pool.values(layer), run), run.by_place});
-  }
-  if (input.first_own_row < input.num_rows) {
-    const int64_t first = input.first_row + input.first_own_row;
-    const int64_t count = input.num_rows - input.first_own_row;
-    // Through the cache's type, as if read back from the cache: the chunk's size must not change the result.
-    groups.push_back({rows.keys.narrow(0, first, count).transpose(0, 1).to(at::kFloat),
-                      rows.values.narrow(0, first, count).transpose(0, 1).to(at::kFloat), false});
-  }
+  const std::vector<KeyGroup> groups = ReadGroups(input, rows, pool, layer);
 
   std::vector<at::Tensor> blocks;
   for (int64_t begin = 0; begin < input.num_rows; begin += kQueryBlock) {
@@ -87,20 +105,22 @@ at::Tensor Attend(const AttentionInput& input, const AttentionRows& rows, const 
     const int64_t first = input.first_row + begin;
     const at::Tensor by_index = GroupHeads(rows.queries_by_index.narrow(0, first, count), kv_heads);
     at::Tensor by_place;  // made when the first run needs it
-    at::Tensor scores = at::empty({kv_heads, group * count, input.num_keys}, by_index.options());
+    // The zero sink is one more column, whose score is 0 and whose value is nothing.
+    const int64_t columns = input.num_keys + (rule.zero_sink ? 1 : 0);
+    at::Tensor scores = at::empty({kv_heads, group * count, columns}, by_index.options());
+    if (rule.zero_sink) scores.narrow(2, input.num_keys, 1).zero_();
+    at::Tensor key_scores = rule.zero_sink ? scores.narrow(2, 0, input.num_keys) : scores;
     int64_t column = 0;
     for (const KeyGroup& keys : groups) {
       if (keys.by_place && !by_place.defined()) {
         by_place = GroupHeads(rows.queries_by_place.narrow(0, first, count), kv_heads);
       }
       const int64_t width = keys.keys.size(1);
-      scores.narrow(2, column, width)
-          .baddbmm_(keys.by_place ? by_place : by_index, keys.keys.transpose(1, 2), /*beta=*/0, /*alpha=*/scale);
+      key_scores.narrow(2, column, width)
+          .baddbmm_(keys.by_place ? by_place : by_index, keys.keys.transpose(1, 2), /*beta=*/0, /*alpha=*/rule.scale);
       column += width;
     }
-    if (input.mask.defined()) {
-      scores.view({kv_heads, group, count, input.num_keys}).add_(input.mask.narrow(0, begin, count));
-    }
+    FinishScores(input, begin, {kv_heads, group, count, input.num_keys}, rule, key_scores);
     const at::Tensor weights = at::softmax(scores, -1);
     at::Tensor mixed = at::empty({kv_heads, group * count, head_size}, by_index.options());
     column = 0;

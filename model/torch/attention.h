@@ -11,7 +11,8 @@
 
 namespace perennial {
 
-// Rotates each pair (i, i + head_size / 2) of `vectors` [T, heads, head_size] by the row's angle. float32 in and out.
+// Rotates each pair (i, i + r / 2) of the first r dimensions of `vectors` [T, heads, head_size] by the row's angle, r /
+// 2 being the angles' number, and leaves the other dimensions as they are. float32 in and out.
 at::Tensor Rotate(const at::Tensor& vectors, const at::Tensor& cosines, const at::Tensor& sines);
 
 // All rows of a step, in one layer. Keys and values have the cache's type.
@@ -22,12 +23,21 @@ struct AttentionRows {
   at::Tensor values;            // [T, kv_heads, head_size]
 };
 
+// How scores become weights, in all layers of a network.
+struct ScoreRule {
+  double scale = 1.0;      // of scores
+  double softcap = 0.0;    // scores become c · tanh(score / c); 0: not
+  bool zero_sink = false;  // one is added to the softmax's denominator
+  at::Tensor slopes;       // float32 [kv_heads, heads / kv_heads, 1, 1]: ALiBi's; undefined: none
+};
+
 // Writes rows of keys and values into the layer's pool rows.
 void WriteCache(const CacheWrites& writes, const AttentionRows& rows, KvCachePool& pool, int32_t layer);
 
 // The rows of one input: float32 [num_rows, heads * head_size]. Reads the pool as it is, so writes_before must be done
 // and writes_after must not.
-at::Tensor Attend(const AttentionInput& input, const AttentionRows& rows, const KvCachePool& pool, int32_t layer);
+at::Tensor Attend(const AttentionInput& input, const AttentionRows& rows, const KvCachePool& pool, int32_t layer,
+                  const ScoreRule& rule);
 
 }  // namespace perennial
 

@@ -22,9 +22,14 @@ struct Key {
   int64_t position = 0;  // place of a head key, index of a windowed key
 };
 
+// Inside the cache; negative for a key that comes later.
+int64_t Distance(const Query& query, const Key& key) {
+  return (key.group == Key::Group::kWindow ? query.index : query.place) - key.position;
+}
+
 bool Sees(const CacheShape& shape, const Query& query, const Key& key, int32_t layer_window) {
   const bool windowed = key.group == Key::Group::kWindow;
-  const int64_t distance = (windowed ? query.index : query.place) - key.position;
+  const int64_t distance = Distance(query, key);
   if (distance < 0) return false;
   if (layer_window > 0 && distance >= layer_window) return false;
   if (windowed) return key.position >= query.window_begin;
@@ -87,6 +92,13 @@ void FillMask(const CacheShape& shape, absl::Span<const Query> queries, absl::Sp
   if (!hides) mask.clear();
 }
 
+void FillDistances(absl::Span<const Query> queries, absl::Span<const Key> keys, std::vector<float>& distances) {
+  distances.reserve(queries.size() * keys.size());
+  for (const Query& query : queries) {
+    for (const Key& key : keys) distances.push_back(static_cast<float>(Distance(query, key)));
+  }
+}
+
 // First head place or windowed token that lies nearer than the layer's own window, seen from `position`.
 int64_t NearestAllowed(int64_t lowest, int64_t position, int32_t layer_window) {
   return layer_window > 0 ? std::max(lowest, position - layer_window + 1) : lowest;
@@ -105,7 +117,8 @@ bool AttentionPlan::needs_places() const {
 }
 
 AttentionPlan PlanStream(const CacheShape& shape, int64_t num_tokens, int32_t num_notes,
-                         absl::Span<const int64_t> window_begin, int32_t layer_window) {
+                         absl::Span<const int64_t> window_begin, const PlanOptions& options) {
+  const int32_t layer_window = options.layer_window;
   const int64_t sinks = shape.sink_tokens;
   const int64_t rows = static_cast<int64_t>(window_begin.size());
   const int64_t end = num_tokens + rows;
@@ -159,11 +172,12 @@ AttentionPlan PlanStream(const CacheShape& shape, int64_t num_tokens, int32_t nu
     }
   }
   FillMask(shape, queries, keys, layer_window, plan.mask);
+  if (options.distances) FillDistances(queries, keys, plan.distances);
   PERENNIAL_CHECK(static_cast<size_t>(plan.num_keys()) == keys.size());
   return plan;
 }
 
-AttentionPlan PlanNotes(const CacheShape& shape, int64_t num_tokens, int32_t num_notes, int32_t layer_window) {
+AttentionPlan PlanNotes(const CacheShape& shape, int64_t num_tokens, int32_t num_notes, const PlanOptions& options) {
   PERENNIAL_CHECK(num_notes >= 1 && num_notes <= shape.note_tokens);
   const int64_t sinks = shape.sink_tokens;
   AttentionPlan plan;
@@ -183,7 +197,8 @@ AttentionPlan PlanNotes(const CacheShape& shape, int64_t num_tokens, int32_t num
   runs.Add(0, fed_sinks, false);
   runs.Add(sinks, num_notes, false);
   plan.first_own_row = num_notes;
-  FillMask(shape, queries, keys, layer_window, plan.mask);
+  FillMask(shape, queries, keys, options.layer_window, plan.mask);
+  if (options.distances) FillDistances(queries, keys, plan.distances);
   return plan;
 }
 

@@ -39,6 +39,10 @@ struct AttentionPlan {
   // [m, num_keys] added to the scores: 0 seen, -infinity not seen. Empty if every row sees every key.
   std::vector<float> mask;
 
+  // [m, num_keys]: distances inside the cache, p(t) - i to the head's place i and t - u to windowed token u, where the
+  // key is seen. What ALiBi needs; empty unless it was asked for.
+  std::vector<float> distances;
+
   // Slots written before the attention (head keys; the only key of a single token) and after it (windowed keys of a
   // chunk, which would overwrite what its first rows still see). Ascending rows; a row occurs at most once in both.
   struct Write {
@@ -54,15 +58,22 @@ struct AttentionPlan {
   bool needs_places() const;
 };
 
+// What a layer's attention asks of its plan.
+struct PlanOptions {
+  int32_t layer_window = 0;  // the layer's own window w in tokens, 0: none; hides what is w or more away in the cache
+  bool distances = false;    // fill in AttentionPlan::distances
+
+  bool operator==(const PlanOptions&) const = default;
+};
+
 // Plans the stream's next tokens, whose window begins are given. `num_tokens` were fed before, `num_notes` notes are in
-// use. `layer_window`: Mistral's own window w in tokens, 0 for none; it hides what is w or more away inside the cache.
-// REQUIRES: at least one token; S <= b(t), b(t) = S for t < S, t - W < b(t) <= t otherwise, non-decreasing.
+// use. REQUIRES: at least one token; S <= b(t), b(t) = S for t < S, t - W < b(t) <= t otherwise, non-decreasing.
 AttentionPlan PlanStream(const CacheShape& shape, int64_t num_tokens, int32_t num_notes,
-                         absl::Span<const int64_t> window_begin, int32_t layer_window);
+                         absl::Span<const int64_t> window_begin, const PlanOptions& options);
 
 // Plans rewriting the notes with `num_notes` tokens, which see the sinks fed so far and earlier notes only.
 // REQUIRES: 1 <= num_notes <= N.
-AttentionPlan PlanNotes(const CacheShape& shape, int64_t num_tokens, int32_t num_notes, int32_t layer_window);
+AttentionPlan PlanNotes(const CacheShape& shape, int64_t num_tokens, int32_t num_notes, const PlanOptions& options);
 
 }  // namespace perennial
 

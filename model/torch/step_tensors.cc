@@ -6,6 +6,8 @@
 
 #include <utility>
 
+#include "model/check.h"
+
 namespace perennial {
 namespace {
 
@@ -17,13 +19,23 @@ struct Angles {
   at::Tensor cosines, sines;
 };
 
-Angles MakeAngles(const std::vector<int64_t>& positions, const RopeFrequencies& frequencies, at::Device device) {
+// `positions`: those of all inputs' rows, in their order.
+Angles MakeAngles(absl::Span<const PlannedInput> inputs, absl::Span<const int64_t> positions,
+                  const RopeFrequencies& frequencies, at::Device device) {
   const int64_t rows = static_cast<int64_t>(positions.size());
-  const int64_t pairs = static_cast<int64_t>(frequencies.radians_per_token.size());
-  Angles angles = {at::empty({rows, 1, pairs}, at::kFloat), at::empty({rows, 1, pairs}, at::kFloat)};
-  const size_t count = static_cast<size_t>(rows * pairs);
-  ComputeRopeAngles(frequencies, positions, absl::MakeSpan(angles.cosines.data_ptr<float>(), count),
-                    absl::MakeSpan(angles.sines.data_ptr<float>(), count));
+  const size_t pairs = frequencies.radians_per_token.size();
+  const int64_t columns = static_cast<int64_t>(pairs);
+  Angles angles = {at::empty({rows, 1, columns}, at::kFloat), at::empty({rows, 1, columns}, at::kFloat)};
+  float* cosines = angles.cosines.data_ptr<float>();
+  float* sines = angles.sines.data_ptr<float>();
+  for (const PlannedInput& input : inputs) {
+    const size_t count = input.tokens.size();
+    ComputeRopeAngles(frequencies, input.cache_slots, positions.subspan(0, count),
+                      absl::MakeSpan(cosines, count * pairs), absl::MakeSpan(sines, count * pairs));
+    positions.remove_prefix(count);
+    cosines += count * pairs;
+    sines += count * pairs;
+  }
   return {angles.cosines.to(device), angles.sines.to(device)};
 }
 
@@ -48,8 +60,14 @@ struct WriteLists {
   }
 };
 
-AttentionInput MakeAttentionInput(const PlannedInput& input, int64_t first_row, at::Device device) {
-  const AttentionPlan& plan = input.plan;
+// [rows, columns] on the device. from_blob wants a mutable pointer; the copy that follows only reads.
+at::Tensor MatrixToDevice(const std::vector<float>& values, int64_t rows, int64_t columns, at::Device device) {
+  return at::from_blob(const_cast<float*>(values.data()), {rows, columns}, at::kFloat)
+      .to(at::TensorOptions(at::kFloat).device(device), /*non_blocking=*/false, /*copy=*/true);
+}
+
+AttentionInput MakeAttentionInput(const CacheBlocks& blocks, const AttentionPlan& plan, int64_t first_row,
+                                  at::Device device) {
   AttentionInput result;
   result.first_row = first_row;
   result.num_rows = plan.num_rows();
@@ -59,47 +77,54 @@ AttentionInput MakeAttentionInput(const PlannedInput& input, int64_t first_row, 
     KeyRows rows;
     rows.num_rows = run.num_slots;
     rows.by_place = run.by_place;
-    if (input.blocks->IsOneStretch(run.first_slot, run.num_slots)) {
-      rows.first_row = input.blocks->RowOf(run.first_slot);
+    if (blocks.IsOneStretch(run.first_slot, run.num_slots)) {
+      rows.first_row = blocks.RowOf(run.first_slot);
     } else {
-      rows.index = input.blocks->RowIndex(run.first_slot, run.num_slots);
+      rows.index = blocks.RowIndex(run.first_slot, run.num_slots);
     }
     result.runs.push_back(std::move(rows));
   }
-  if (!plan.mask.empty()) {
-    // from_blob wants a mutable pointer; the copy that follows only reads.
-    result.mask = at::from_blob(const_cast<float*>(plan.mask.data()), {result.num_rows, result.num_keys}, at::kFloat)
-                      .to(at::TensorOptions(at::kFloat).device(device), /*non_blocking=*/false, /*copy=*/true);
+  if (!plan.mask.empty()) result.mask = MatrixToDevice(plan.mask, result.num_rows, result.num_keys, device);
+  if (!plan.distances.empty()) {
+    result.distances = MatrixToDevice(plan.distances, result.num_rows, result.num_keys, device);
   }
   return result;
 }
 
 }  // namespace
 
-StepTensors MakeStepTensors(absl::Span<const PlannedInput> inputs, const RopeFrequencies& frequencies,
+StepTensors MakeStepTensors(absl::Span<const PlannedInput> inputs, absl::Span<const RopeFrequencies> ropes,
                             at::Device device) {
   StepTensors step;
+  step.inputs.resize(inputs.front().plans.size());
   std::vector<int64_t> tokens, indices, places;
   WriteLists before, after;
-  bool needs_places = false;
   for (const PlannedInput& input : inputs) {
     const int64_t first_row = static_cast<int64_t>(tokens.size());
+    const AttentionPlan& any = input.plans.front();
     tokens.insert(tokens.end(), input.tokens.begin(), input.tokens.end());
-    indices.insert(indices.end(), input.plan.indices.begin(), input.plan.indices.end());
-    places.insert(places.end(), input.plan.places.begin(), input.plan.places.end());
-    needs_places |= input.plan.needs_places();
-    before.Add(input.plan.writes_before, first_row, *input.blocks);
-    after.Add(input.plan.writes_after, first_row, *input.blocks);
-    step.inputs.push_back(MakeAttentionInput(input, first_row, device));
+    indices.insert(indices.end(), any.indices.begin(), any.indices.end());
+    places.insert(places.end(), any.places.begin(), any.places.end());
+    before.Add(any.writes_before, first_row, *input.blocks);
+    after.Add(any.writes_after, first_row, *input.blocks);
+    PERENNIAL_CHECK(input.plans.size() == step.inputs.size());
+    for (size_t view = 0; view < input.plans.size(); ++view) {
+      step.needs_places |= input.plans[view].needs_places();
+      step.inputs[view].push_back(MakeAttentionInput(*input.blocks, input.plans[view], first_row, device));
+    }
   }
   step.tokens = ToDevice(tokens, device);
-  Angles by_index = MakeAngles(indices, frequencies, device);
-  step.index_cosines = std::move(by_index.cosines);
-  step.index_sines = std::move(by_index.sines);
-  if (needs_places) {
-    Angles by_place = MakeAngles(places, frequencies, device);
-    step.place_cosines = std::move(by_place.cosines);
-    step.place_sines = std::move(by_place.sines);
+  for (const RopeFrequencies& frequencies : ropes) {
+    StepRotation rotation;
+    Angles by_index = MakeAngles(inputs, indices, frequencies, device);
+    rotation.index_cosines = std::move(by_index.cosines);
+    rotation.index_sines = std::move(by_index.sines);
+    if (step.needs_places) {
+      Angles by_place = MakeAngles(inputs, places, frequencies, device);
+      rotation.place_cosines = std::move(by_place.cosines);
+      rotation.place_sines = std::move(by_place.sines);
+    }
+    step.rotations.push_back(std::move(rotation));
   }
   const int64_t all_rows = static_cast<int64_t>(tokens.size());
   step.writes_before = before.Finish(all_rows, device);

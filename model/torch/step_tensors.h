@@ -16,11 +16,14 @@
 
 namespace perennial {
 
-// One input of the batch, on the host. `blocks` outlives the step.
+// One input of the batch, on the host. `cache_slots`: the cache's size, C. `blocks` outlives the step. `plans` has one
+// plan for each way in which layers look at the cache (DecoderNetwork::views); they differ in runs, mask and distances
+// only.
 struct PlannedInput {
   const CacheBlocks* blocks = nullptr;
+  int64_t cache_slots = 0;
   absl::Span<const TokenId> tokens;
-  AttentionPlan plan;
+  std::vector<AttentionPlan> plans;
 };
 
 // Rows of the pool whose keys and values one input's queries read.
@@ -38,6 +41,7 @@ struct AttentionInput {
   int64_t first_own_row = 0;  // of this input's rows; num_rows: none
   int64_t num_keys = 0;       // of all runs and own rows
   at::Tensor mask;            // float32 [num_rows, num_keys], undefined if nothing is hidden
+  at::Tensor distances;       // float32 [num_rows, num_keys], undefined unless the plan has them
 };
 
 // Which of the step's rows are written to which rows of the pool.
@@ -47,17 +51,23 @@ struct CacheWrites {
   int64_t count = 0;
 };
 
-// T = all inputs' tokens, one below the other ("rows" of the step).
-struct StepTensors {
-  at::Tensor tokens;                      // int64 [T]
-  at::Tensor index_cosines, index_sines;  // float32 [T, 1, head_size / 2]: rotation by t (notes: by place)
-  at::Tensor place_cosines, place_sines;  // the same by p(t); undefined if no input needs it
-  std::vector<AttentionInput> inputs;
-  CacheWrites writes_before, writes_after;  // the attention
+// Angles of one set of rotary frequencies. float32 [T, 1, rotary_size / 2].
+struct StepRotation {
+  at::Tensor index_cosines, index_sines;  // by t (notes: by place)
+  at::Tensor place_cosines, place_sines;  // by p(t); undefined if no input needs it
 };
 
-// REQUIRES: at least one token in all.
-StepTensors MakeStepTensors(absl::Span<const PlannedInput> inputs, const RopeFrequencies& frequencies,
+// T = all inputs' tokens, one below the other ("rows" of the step).
+struct StepTensors {
+  at::Tensor tokens;                                // int64 [T]
+  std::vector<StepRotation> rotations;              // one for each of the network's frequencies
+  std::vector<std::vector<AttentionInput>> inputs;  // [views][batch]
+  bool needs_places = false;                        // some run is by place
+  CacheWrites writes_before, writes_after;          // the attention
+};
+
+// REQUIRES: at least one token in all, and as many plans in every input.
+StepTensors MakeStepTensors(absl::Span<const PlannedInput> inputs, absl::Span<const RopeFrequencies> ropes,
                             at::Device device);
 
 }  // namespace perennial

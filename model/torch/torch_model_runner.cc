@@ -20,8 +20,8 @@
 #include "absl/strings/str_split.h"
 #include "model/torch/attention_plan.h"
 #include "model/torch/compute_choice.h"
+#include "model/torch/decoder_network.h"
 #include "model/torch/kv_cache_pool.h"
-#include "model/torch/llama_network.h"
 #include "model/torch/step_tensors.h"
 #include "model/torch/torch_kv_cache.h"
 #include "model/torch/weights.h"
@@ -58,12 +58,11 @@ auto WithTorch(int32_t num_threads, Body body) -> decltype(body()) {
 
 class TorchModelRunner final : public ModelRunner {
  public:
-  TorchModelRunner(LlamaNetwork network, std::unique_ptr<KvCachePool> pool, const RunnerLimits& limits,
-                   int32_t layer_window_tokens, bool allow_untrained_length, int32_t num_threads)
+  TorchModelRunner(DecoderNetwork network, std::unique_ptr<KvCachePool> pool, const RunnerLimits& limits,
+                   bool allow_untrained_length, int32_t num_threads)
       : network_(std::move(network)),
         pool_(std::move(pool)),
         limits_(limits),
-        layer_window_tokens_(layer_window_tokens),
         allow_untrained_length_(allow_untrained_length),
         num_threads_(num_threads) {}
 
@@ -239,7 +238,7 @@ class TorchModelRunner final : public ModelRunner {
     output.logits.resize(logit_rows.size() * static_cast<size_t>(limits_.vocab_size));
 
     if (num_rows > 0) {
-      const StepTensors step = MakeStepTensors(planned, network_.rope(), network_.device());
+      const StepTensors step = MakeStepTensors(planned, network_.ropes(), network_.device());
       const at::Tensor hidden = network_.Forward(step, *pool_);
       if (!logit_rows.empty()) {
         const at::Tensor index = at::tensor(logit_rows, at::kLong).to(network_.device());
@@ -263,16 +262,19 @@ class TorchModelRunner final : public ModelRunner {
   PlannedInput Plan(const StepInput& input) const {
     const auto* cache = static_cast<const TorchKvCache*>(input.cache);
     const CacheShape& shape = cache->shape();
-    return {&cache->blocks(), input.tokens,
-            input.part == Part::kNotes
-                ? PlanNotes(shape, cache->num_tokens(), static_cast<int32_t>(input.tokens.size()), layer_window_tokens_)
-                : PlanStream(shape, cache->num_tokens(), cache->num_notes(), input.window_begin, layer_window_tokens_)};
+    const int32_t num_tokens = static_cast<int32_t>(input.tokens.size());
+    PlannedInput planned = {&cache->blocks(), shape.capacity(), input.tokens, {}};
+    for (const PlanOptions& view : network_.views()) {
+      planned.plans.push_back(input.part == Part::kNotes ? PlanNotes(shape, cache->num_tokens(), num_tokens, view)
+                                                         : PlanStream(shape, cache->num_tokens(), cache->num_notes(),
+                                                                      input.window_begin, view));
+    }
+    return planned;
   }
 
-  const LlamaNetwork network_;
+  const DecoderNetwork network_;
   const std::unique_ptr<KvCachePool> pool_;
   const RunnerLimits limits_;
-  const int32_t layer_window_tokens_;  // Mistral's w, 0 if none
   const bool allow_untrained_length_;
   const int32_t num_threads_;
 };
@@ -352,12 +354,12 @@ absl::StatusOr<std::unique_ptr<ModelRunner>> CreateTorchModelRunner(const Checkp
     if (device->is_cuda()) UseExactProducts();
     auto pool = KvCachePool::Create(layout, *device, CacheMemoryBytes(options, *device));
     if (!pool.ok()) return pool.status();
-    auto weights = LoadLlamaWeights(checkpoint, *dtype, *device);
+    auto weights = LoadNetworkWeights(checkpoint, *dtype, *device);
     if (!weights.ok()) return weights.status();
     const RunnerLimits limits = MakeLimits(config, **pool, options);
     const int32_t num_threads = options.num_threads > 0 ? options.num_threads : at::get_num_threads();
-    return std::make_unique<TorchModelRunner>(LlamaNetwork(config, *std::move(weights)), *std::move(pool), limits,
-                                              config.layer_window_tokens, options.allow_untrained_length, num_threads);
+    return std::make_unique<TorchModelRunner>(DecoderNetwork(config, *std::move(weights)), *std::move(pool), limits,
+                                              options.allow_untrained_length, num_threads);
   });
 }
 

@@ -1,5 +1,5 @@
 // A checkpoint's tensors as torch tensors, ready to compute with: dequantised, converted to the model's type, on its
-// device, and joined where two linear layers read the same input.
+// device, taken apart where the checkpoint fuses them its own way, and joined where layers read the same input.
 
 #ifndef PERENNIAL_MODEL_TORCH_WEIGHTS_H_
 #define PERENNIAL_MODEL_TORCH_WEIGHTS_H_
@@ -19,29 +19,41 @@ struct LinearWeights {
   at::Tensor bias;
 };
 
-// Matrices and biases have the compute type; norms are float32, because they are applied in float32.
-struct LayerWeights {
-  at::Tensor attention_norm;      // [hidden]
-  LinearWeights query_key_value;  // [(heads + 2 kv_heads) * head_size, hidden]: queries, then keys, then values
-  LinearWeights attention_out;    // [hidden, heads * head_size]
-  at::Tensor feed_forward_norm;   // [hidden]
-  LinearWeights gate_up;          // [2 feed_forward, hidden]: gate, then up
-  LinearWeights down;             // [hidden, feed_forward]
+// [hidden] each, float32, because norms are applied in float32. Bias undefined if there is none; both undefined if the
+// block has no such norm.
+struct NormWeights {
+  at::Tensor weight;
+  at::Tensor bias;
 };
 
-struct LlamaWeights {
+// Matrices and biases have the compute type.
+struct LayerWeights {
+  NormWeights attention_norm;
+  LinearWeights query_key_value;   // [(heads + 2 kv_heads) * head_size, hidden]: queries, then keys, then values
+  at::Tensor head_norms;           // float32 [heads + kv_heads, head_size]; undefined if there are none
+  LinearWeights attention_out;     // [hidden, heads * head_size]
+  NormWeights attention_out_norm;  // sandwich blocks only, as feed_forward_out_norm
+  NormWeights feed_forward_norm;   // not in parallel blocks with one norm
+  LinearWeights gate_up;           // [2 feed_forward, hidden]: gate, then up; [feed_forward, hidden] if not gated
+  LinearWeights down;              // [hidden, feed_forward]
+  NormWeights feed_forward_out_norm;
+};
+
+struct NetworkWeights {
   at::Tensor embedding;  // [vocab, hidden]
   std::vector<LayerWeights> layers;
-  at::Tensor output_norm;  // [hidden] float32
-  at::Tensor output;       // [vocab, hidden]; the embedding itself if they are tied
+  NormWeights output_norm;
+  LinearWeights output;  // [vocab, hidden]; the embedding itself if they are tied
 };
 
 // Loads all weights. Query and key rows of a checkpoint with RopeLayout::kInterleaved are put back into the order in
-// which dimension i rotates with i + head_size / 2, so that the network knows one layout only.
+// which dimension i rotates with i + rotary_size / 2, and rows that are grouped by key head into queries, keys, values,
+// so that the network knows one layout only.
 //
 // Errors are the checkpoint's (missing tensor, wrong shape), or INVALID_ARGUMENT naming the tensor that holds a NaN or
 // an infinity (also one that only the compute type makes infinite).
-absl::StatusOr<LlamaWeights> LoadLlamaWeights(const Checkpoint& checkpoint, at::ScalarType dtype, at::Device device);
+absl::StatusOr<NetworkWeights> LoadNetworkWeights(const Checkpoint& checkpoint, at::ScalarType dtype,
+                                                  at::Device device);
 
 }  // namespace perennial
 

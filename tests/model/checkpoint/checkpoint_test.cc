@@ -46,13 +46,13 @@ TEST_F(DefaultModelTest, HasItsPublishedConfiguration) {
   EXPECT_EQ(config.head_size, 64);
   EXPECT_EQ(config.feed_forward_size, 1536);
   EXPECT_EQ(config.vocab_size, 49152);
-  EXPECT_EQ(config.rope_theta, 100000.0);
+  EXPECT_EQ(config.ropes[0].theta, 100000.0);
   EXPECT_EQ(config.rope_layout, RopeLayout::kInterleaved);
-  EXPECT_EQ(config.rope_scaling.kind, RopeScalingKind::kNone);
+  EXPECT_EQ(config.ropes[0].scaling.kind, RopeScalingKind::kNone);
   EXPECT_EQ(config.trained_tokens, 8192);
-  EXPECT_EQ(config.rms_norm_epsilon, 1e-5f);
+  EXPECT_EQ(config.norm_epsilon, 1e-5f);
   EXPECT_TRUE(config.tied_embeddings);
-  EXPECT_FALSE(config.attention_bias);
+  EXPECT_FALSE(config.qkv_bias);
   EXPECT_EQ(config.bos_token, 1);
   EXPECT_EQ(config.end_tokens, (std::vector<TokenId>{2}));
 }

@@ -21,17 +21,6 @@ absl::StatusOr<CheckpointContents> Read(const GgufWriter& writer) {
   return ReadGgufContents(AsBytes(bytes));
 }
 
-TEST(GgufCheckpointTest, TranslatesTensorNames) {
-  EXPECT_EQ(CanonicalGgufName("token_embd.weight"), "embed_tokens.weight");
-  EXPECT_EQ(CanonicalGgufName("output.weight"), "lm_head.weight");
-  EXPECT_EQ(CanonicalGgufName("output_norm.weight"), "norm.weight");
-  EXPECT_EQ(CanonicalGgufName("blk.17.attn_output.bias"), "layers.17.self_attn.o_proj.bias");
-  EXPECT_EQ(CanonicalGgufName("blk.0.ffn_norm.weight"), "layers.0.post_attention_layernorm.weight");
-  EXPECT_EQ(CanonicalGgufName("blk.0.ffn_gate_inp.weight"), "blk.0.ffn_gate_inp.weight");
-  EXPECT_EQ(CanonicalGgufName("blk.weight"), "blk.weight");
-  EXPECT_EQ(CanonicalGgufName(""), "");
-}
-
 TEST(GgufCheckpointTest, ReadsACompleteFile) {
   const auto contents = Read(TinyGguf());
   ASSERT_TRUE(contents.ok()) << contents.status();
@@ -61,12 +50,34 @@ TEST(GgufCheckpointTest, ReadsRopeDivisors) {
   for (int i = 0; i < 8; ++i) bytes += Raw(1.0f + static_cast<float>(i));
   const auto contents = Read(writer);
   ASSERT_TRUE(contents.ok()) << contents.status();
-  EXPECT_EQ(contents->config.rope_frequency_divisors, (std::vector<float>{1, 2, 3, 4, 5, 6, 7, 8}));
+  EXPECT_EQ(contents->config.ropes[0].frequency_divisors, (std::vector<float>{1, 2, 3, 4, 5, 6, 7, 8}));
 
   writer.Tensor("rope_freqs.weight").bytes.replace(0, 4, Raw(0.0f));
   ExpectInvalid(ReadStatus(writer), "rope_frequency_divisors");
   writer.RemoveTensor("rope_freqs.weight").AddTensor("rope_freqs.weight", {7});
   ExpectInvalid(ReadStatus(writer), "rope_freqs.weight is F32 [7]; needed is F32 [8]");
+}
+
+// Phi-3's files say LongRoPE by two tensors and its numbers.
+TEST(GgufCheckpointTest, ReadsLongRope) {
+  GgufWriter writer = TinyGguf();
+  writer.SetUint32("llama.rope.scaling.original_context_length", 32).SetFloat("llama.rope.scaling.attn_factor", 1.25f);
+  for (const char* name : {"rope_factors_short.weight", "rope_factors_long.weight"}) {
+    writer.AddTensor(name, {8});
+    writer.Tensor(name).bytes.clear();
+    for (int i = 0; i < 8; ++i) writer.Tensor(name).bytes += Raw(name[13] == 's' ? 1.0f : 2.0f);
+  }
+  const auto contents = Read(writer);
+  ASSERT_TRUE(contents.ok()) << contents.status();
+  const RopeScaling& scaling = contents->config.ropes[0].scaling;
+  EXPECT_EQ(scaling.kind, RopeScalingKind::kLongRope);
+  EXPECT_EQ(scaling.original_length, 32);
+  EXPECT_EQ(scaling.factor, 4.0);
+  EXPECT_EQ(scaling.attention_factor, 1.25);
+  EXPECT_EQ(scaling.short_factors[7], 1.0f);
+  EXPECT_EQ(scaling.long_factors[7], 2.0f);
+  writer.RemoveTensor("rope_factors_short.weight");
+  ExpectInvalid(ReadStatus(writer), "rope_scaling.short_factor has 0 elements");
 }
 
 TEST(GgufCheckpointTest, NamesAMissingTensor) {
@@ -87,7 +98,7 @@ TEST(GgufCheckpointTest, NamesATensorOfAnotherShape) {
 TEST(GgufCheckpointTest, RefusesTensorsItWouldNotUse) {
   GgufWriter writer = TinyGguf();
   writer.AddTensor("blk.0.attn_q_norm.weight", {16});
-  ExpectUnimplemented(ReadStatus(writer), "\"blk.0.attn_q_norm.weight\" is not part of the Llama family");
+  ExpectUnimplemented(ReadStatus(writer), "\"blk.0.attn_q_norm.weight\" is not part of a llama network");
   GgufWriter beyond = TinyGguf();
   beyond.AddTensor("blk.1.attn_norm.weight", {32});
   ExpectUnimplemented(ReadStatus(beyond), "blk.1.attn_norm.weight");

@@ -33,23 +33,25 @@ TEST(GgufConfigTest, ReadsTheNetwork) {
   EXPECT_EQ(config->num_kv_heads, 1);
   EXPECT_EQ(config->head_size, 16);
   EXPECT_EQ(config->feed_forward_size, 64);
-  EXPECT_EQ(config->rms_norm_epsilon, 1e-5f);
-  EXPECT_EQ(config->rope_theta, 50000.0);
+  EXPECT_EQ(config->norm_epsilon, 1e-5f);
+  EXPECT_EQ(config->ropes[0].theta, 50000.0);
   EXPECT_EQ(config->rope_layout, RopeLayout::kInterleaved);
   EXPECT_EQ(config->trained_tokens, 128);
-  EXPECT_EQ(config->layer_window_tokens, 0);
-  EXPECT_FALSE(config->attention_bias);
+  EXPECT_EQ(config->layer(0).window_tokens, 0);
+  EXPECT_FALSE(config->qkv_bias);
 }
 
 TEST(GgufConfigTest, NamesWhatItSupports) {
-  ExpectUnimplemented(ReadConfig([](GgufWriter& w) { w.SetString("general.architecture", "gemma3"); }).status(),
-                      "architecture \"gemma3\" is not supported; supported in GGUF is \"llama\"");
+  ExpectUnimplemented(ReadConfig([](GgufWriter& w) { w.SetString("general.architecture", "gpt5"); }).status(),
+                      "architecture \"gpt5\" is not supported; supported in GGUF are llama, qwen2");
   ExpectUnimplemented(ReadConfig([](GgufWriter& w) { w.SetUint32("llama.expert_count", 8); }).status(),
                       "mixtures of experts");
-  ExpectUnimplemented(ReadConfig([](GgufWriter& w) { w.SetUint32("llama.rope.dimension_count", 8); }).status(),
-                      "llama.rope.dimension_count is 8 but the head size is 16");
-  ExpectUnimplemented(ReadConfig([](GgufWriter& w) { w.SetString("llama.rope.scaling.type", "longrope"); }).status(),
-                      "supported are none, linear and yarn");
+  ExpectUnimplemented(ReadConfig([](GgufWriter& w) { w.SetString("general.architecture", "gpt2"); }).status(),
+                      "it learns a vector for every absolute position");
+  ExpectUnimplemented(ReadConfig([](GgufWriter& w) { w.SetUint32("llama.attention.value_length", 8); }).status(),
+                      "llama.attention.value_length is 8 but the head size is 16");
+  ExpectUnimplemented(ReadConfig([](GgufWriter& w) { w.SetString("llama.rope.scaling.type", "dynamic"); }).status(),
+                      "supported are none, linear, yarn and longrope");
 }
 
 TEST(GgufConfigTest, NamesMissingAndWrongKeys) {
@@ -99,8 +101,8 @@ TEST(GgufConfigTest, ReadsLinearScalingInBothForms) {
       }
     });
     ASSERT_TRUE(config.ok()) << config.status();
-    EXPECT_EQ(config->rope_scaling.kind, RopeScalingKind::kLinear);
-    EXPECT_EQ(config->rope_scaling.factor, 4.0);
+    EXPECT_EQ(config->ropes[0].scaling.kind, RopeScalingKind::kLinear);
+    EXPECT_EQ(config->ropes[0].scaling.factor, 4.0);
     EXPECT_EQ(config->trained_tokens, 512);
   }
 }
@@ -114,25 +116,24 @@ TEST(GgufConfigTest, ReadsYarn) {
         .SetFloat("llama.rope.scaling.attn_factor", 0.5f);
   });
   ASSERT_TRUE(config.ok()) << config.status();
-  EXPECT_EQ(config->rope_scaling.kind, RopeScalingKind::kYarn);
-  EXPECT_EQ(config->rope_scaling.original_length, 64);
-  EXPECT_EQ(config->rope_scaling.beta_fast, 16.0);
-  EXPECT_EQ(config->rope_scaling.beta_slow, 1.0);
-  EXPECT_DOUBLE_EQ(config->rope_scaling.attention_factor.value(), 0.5 * (1 + 0.1 * std::log(8.0)));
+  EXPECT_EQ(config->ropes[0].scaling.kind, RopeScalingKind::kYarn);
+  EXPECT_EQ(config->ropes[0].scaling.original_length, 64);
+  EXPECT_EQ(config->ropes[0].scaling.beta_fast, 16.0);
+  EXPECT_EQ(config->ropes[0].scaling.beta_slow, 1.0);
+  EXPECT_DOUBLE_EQ(config->ropes[0].scaling.attention_factor.value(), 0.5 * (1 + 0.1 * std::log(8.0)));
   EXPECT_EQ(config->trained_tokens, 512);
 }
 
 TEST(GgufConfigTest, SeesBiasesByTheirTensors) {
-  const auto add = [](GgufWriter& w) {
-    w.AddTensor("blk.0.attn_q.bias", {32}).AddTensor("blk.0.attn_k.bias", {16}).AddTensor("blk.0.attn_v.bias", {16});
-  };
-  ExpectUnimplemented(ReadConfig(add).status(), "not for self_attn.o_proj");
+  const auto add = [](GgufWriter& w) { w.AddTensor("blk.0.attn_q.bias", {32}).AddTensor("blk.0.attn_k.bias", {16}); };
+  ExpectUnimplemented(ReadConfig(add).status(), "not for self_attn.v_proj");
   const auto config = ReadConfig([&](GgufWriter& w) {
     add(w);
-    w.AddTensor("blk.0.attn_output.bias", {32});
+    w.AddTensor("blk.0.attn_v.bias", {16});
   });
   ASSERT_TRUE(config.ok()) << config.status();
-  EXPECT_TRUE(config->attention_bias);
+  EXPECT_TRUE(config->qkv_bias);
+  EXPECT_FALSE(config->attention_out_bias);
   EXPECT_FALSE(config->feed_forward_bias);
 }
 

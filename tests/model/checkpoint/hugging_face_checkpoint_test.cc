@@ -114,7 +114,7 @@ TEST(HuggingFaceCheckpointTest, ChecksTensorsAgainstTheConfiguration) {
   ExpectInvalid(ReadStatus(shape), "\"model.norm.weight\" has shape [5]; the configuration needs [4]");
   TinyHuggingFace surplus;
   surplus.tensors["model.layers.0.self_attn.q_norm.weight"] = {.dtype = "F32", .shape = {2}};
-  ExpectUnimplemented(ReadStatus(surplus), "q_norm.weight\" is not part of the Llama family");
+  ExpectUnimplemented(ReadStatus(surplus), "q_norm.weight\" is not part of a llama network");
 }
 
 TEST(HuggingFaceCheckpointTest, IgnoresSavedRopeFrequenciesAndTiedCopies) {

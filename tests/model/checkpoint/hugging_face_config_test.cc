@@ -33,12 +33,13 @@ TEST(HuggingFaceConfigTest, ReadsTheNetwork) {
   EXPECT_EQ(config->num_heads, 2);
   EXPECT_EQ(config->num_kv_heads, 1);
   EXPECT_EQ(config->head_size, 8);
-  EXPECT_EQ(config->rope_theta, 5e5);
+  EXPECT_EQ(config->ropes[0].theta, 5e5);
   EXPECT_EQ(config->rope_layout, RopeLayout::kHalves);
   EXPECT_EQ(config->trained_tokens, 64);
   EXPECT_EQ(config->bos_token, 0);
   EXPECT_EQ(config->end_tokens, (std::vector<TokenId>{2, 3}));
-  EXPECT_TRUE(config->attention_bias);
+  EXPECT_TRUE(config->qkv_bias);
+  EXPECT_TRUE(config->attention_out_bias);
   EXPECT_FALSE(config->feed_forward_bias);
   EXPECT_FALSE(config->tied_embeddings);
 }
@@ -48,7 +49,7 @@ TEST(HuggingFaceConfigTest, UsesTransformersDefaults) {
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->num_kv_heads, 2);
   EXPECT_EQ(config->head_size, 2);
-  EXPECT_EQ(config->rope_theta, 10000.0);
+  EXPECT_EQ(config->ropes[0].theta, 10000.0);
   EXPECT_EQ(config->bos_token, std::nullopt);
   EXPECT_TRUE(config->end_tokens.empty());
 }
@@ -57,20 +58,30 @@ TEST(HuggingFaceConfigTest, ReadsMistralsWindow) {
   const auto config = Read({{"architectures", {"MistralForCausalLM"}}, {"sliding_window", 32}});
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->architecture, "mistral");
-  EXPECT_EQ(config->layer_window_tokens, 32);
-  EXPECT_EQ(Read({{"architectures", {"MistralForCausalLM"}}, {"sliding_window", nullptr}})->layer_window_tokens, 0);
-  EXPECT_EQ(Read({{"sliding_window", 32}})->layer_window_tokens, 0);  // Llama has none
+  EXPECT_EQ(config->layer(0).window_tokens, 32);
+  EXPECT_EQ(Read({{"architectures", {"MistralForCausalLM"}}, {"sliding_window", nullptr}})->layer(0).window_tokens, 0);
+  EXPECT_EQ(Read({{"sliding_window", 32}})->layer(0).window_tokens, 0);  // Llama has none
 }
 
 TEST(HuggingFaceConfigTest, NamesWhatItSupports) {
-  ExpectUnimplemented(Read({{"architectures", {"Qwen3ForCausalLM"}}}).status(),
-                      "\"Qwen3ForCausalLM\" is not supported; supported are LlamaForCausalLM and MistralForCausalLM");
-  ExpectUnimplemented(Read({{"hidden_act", "gelu"}}).status(), "key hidden_act is \"gelu\"");
-  ExpectUnimplemented(Read({{"partial_rotary_factor", 0.5}}).status(), "key partial_rotary_factor is 0.5");
+  ExpectUnimplemented(Read({{"architectures", {"MambaForCausalLM"}}}).status(),
+                      "\"MambaForCausalLM\" is not supported; supported in this format are LlamaForCausalLM, Mistral");
+  ExpectUnimplemented(Read({{"architectures", {"GPT2LMHeadModel"}}}).status(), "a vector for every absolute position");
+  ExpectUnimplemented(Read({{"architectures", {"OPTForCausalLM"}}}).status(), "a vector for every absolute position");
+  ExpectUnimplemented(Read({{"architectures", {"Llama4ForConditionalGeneration"}}}).status(), "cut into chunks");
+  ExpectUnimplemented(Read({{"hidden_act", "relu"}}).status(), "key hidden_act is \"relu\"");
   ExpectUnimplemented(Read({{"quantization_config", {{"quant_method", "awq"}}}}).status(), "use a GGUF file");
-  ExpectUnimplemented(Read({{"layer_types", {"full_attention", "sliding_attention"}}}).status(), "layer_types");
-  ExpectUnimplemented(Read({{"rope_parameters", {{"full_attention", {{"rope_theta", 1}}}}}}).status(),
-                      "rope_parameters");
+}
+
+TEST(HuggingFaceConfigTest, ReadsWhatAModelWasTrainedWithAgainstSinks) {
+  const auto plain = Read(json::object());
+  EXPECT_EQ(plain->sink_token, std::nullopt);
+  EXPECT_FALSE(plain->zero_sink);
+  const auto trained = Read({{"sink_token_id", 4}, {"zero_sink", true}});
+  EXPECT_EQ(trained->sink_token, 4);
+  EXPECT_TRUE(trained->zero_sink);
+  ExpectInvalid(Read({{"sink_token_id", 6}}).status(), "key sink_token_id is 6; it must be from 0 to 5");
+  ExpectInvalid(Read({{"zero_sink", 1}}).status(), "key zero_sink is not true or false");
 }
 
 TEST(HuggingFaceConfigTest, FallsBackToTheModelType) {
@@ -89,21 +100,21 @@ TEST(HuggingFaceConfigTest, ReadsScalingInBothForms) {
     if (std::string(key) == "rope_parameters") rope["rope_theta"] = 7e4;
     const auto config = Read({{key, rope}, {"rope_theta", std::string(key) == "rope_scaling" ? json(7e4) : json()}});
     ASSERT_TRUE(config.ok()) << config.status();
-    EXPECT_EQ(config->rope_theta, 7e4);
-    EXPECT_EQ(config->rope_scaling.kind, RopeScalingKind::kLlama3);
-    EXPECT_EQ(config->rope_scaling.factor, 8.0);
-    EXPECT_EQ(config->rope_scaling.low_freq_factor, 1.0);
-    EXPECT_EQ(config->rope_scaling.high_freq_factor, 4.0);
-    EXPECT_EQ(config->rope_scaling.original_length, 16);
+    EXPECT_EQ(config->ropes[0].theta, 7e4);
+    EXPECT_EQ(config->ropes[0].scaling.kind, RopeScalingKind::kLlama3);
+    EXPECT_EQ(config->ropes[0].scaling.factor, 8.0);
+    EXPECT_EQ(config->ropes[0].scaling.low_freq_factor, 1.0);
+    EXPECT_EQ(config->ropes[0].scaling.high_freq_factor, 4.0);
+    EXPECT_EQ(config->ropes[0].scaling.original_length, 16);
     EXPECT_EQ(config->trained_tokens, 64);  // Llama 3 states the length after scaling
   }
 }
 
 TEST(HuggingFaceConfigTest, ReadsDefaultAndLinearScaling) {
-  EXPECT_EQ(Read({{"rope_parameters", {{"rope_type", "default"}, {"rope_theta", 3e4}}}})->rope_theta, 3e4);
+  EXPECT_EQ(Read({{"rope_parameters", {{"rope_type", "default"}, {"rope_theta", 3e4}}}})->ropes[0].theta, 3e4);
   const auto linear = Read({{"rope_scaling", {{"type", "linear"}, {"factor", 4}}}});
   ASSERT_TRUE(linear.ok()) << linear.status();
-  EXPECT_EQ(linear->rope_scaling.kind, RopeScalingKind::kLinear);
+  EXPECT_EQ(linear->ropes[0].scaling.kind, RopeScalingKind::kLinear);
   EXPECT_EQ(linear->trained_tokens, 256);
   ExpectInvalid(Read({{"rope_scaling", {{"type", "linear"}}}}).status(), "key rope_scaling.factor is missing");
 }
@@ -116,11 +127,11 @@ TEST(HuggingFaceConfigTest, ReadsYarnAsTransformersDoes) {
                             {"beta_fast", 24},
                             {"truncate", false}}}});
   ASSERT_TRUE(yarn.ok()) << yarn.status();
-  EXPECT_EQ(yarn->rope_scaling.original_length, 32);
-  EXPECT_EQ(yarn->rope_scaling.beta_fast, 24.0);
-  EXPECT_EQ(yarn->rope_scaling.beta_slow, 1.0);
-  EXPECT_FALSE(yarn->rope_scaling.truncate);
-  EXPECT_EQ(yarn->rope_scaling.attention_factor, std::nullopt);
+  EXPECT_EQ(yarn->ropes[0].scaling.original_length, 32);
+  EXPECT_EQ(yarn->ropes[0].scaling.beta_fast, 24.0);
+  EXPECT_EQ(yarn->ropes[0].scaling.beta_slow, 1.0);
+  EXPECT_FALSE(yarn->ropes[0].scaling.truncate);
+  EXPECT_EQ(yarn->ropes[0].scaling.attention_factor, std::nullopt);
   EXPECT_EQ(yarn->trained_tokens, 512);
 
   const auto inferred = Read({{"rope_scaling",
@@ -130,20 +141,18 @@ TEST(HuggingFaceConfigTest, ReadsYarnAsTransformersDoes) {
                                 {"mscale", 1.0},
                                 {"mscale_all_dim", 0.5}}}});
   ASSERT_TRUE(inferred.ok()) << inferred.status();
-  EXPECT_EQ(inferred->rope_scaling.factor, 4.0);
-  EXPECT_DOUBLE_EQ(inferred->rope_scaling.attention_factor.value(),
+  EXPECT_EQ(inferred->ropes[0].scaling.factor, 4.0);
+  EXPECT_DOUBLE_EQ(inferred->ropes[0].scaling.attention_factor.value(),
                    (0.1 * std::log(4.0) + 1) / (0.05 * std::log(4.0) + 1));
   const auto stated = Read({{"rope_scaling", {{"rope_type", "yarn"}, {"factor", 2}, {"attention_factor", 0.9}}}});
-  EXPECT_EQ(stated->rope_scaling.attention_factor, 0.9);
+  EXPECT_EQ(stated->ropes[0].scaling.attention_factor, 0.9);
 }
 
 TEST(HuggingFaceConfigTest, RefusesScalingThatChangesWithTheLength) {
-  for (const char* kind : {"dynamic", "longrope", "su"}) {
-    ExpectUnimplemented(Read({{"rope_scaling", {{"rope_type", kind}, {"factor", 2}}}}).status(),
-                        "frequencies change with the running length");
-  }
+  ExpectUnimplemented(Read({{"rope_scaling", {{"rope_type", "dynamic"}, {"factor", 2}}}}).status(),
+                      "frequencies change with the running length");
   ExpectUnimplemented(Read({{"rope_scaling", {{"rope_type", "other"}}}}).status(),
-                      "supported are default, linear, llama3 and yarn");
+                      "supported are default, linear, llama3, yarn and longrope");
 }
 
 TEST(HuggingFaceConfigTest, NamesWrongMembers) {

@@ -49,6 +49,24 @@ TEST(SafetensorsReaderTest, RefusesHostileHeaders) {
   ExpectInvalid(ReadStatus(R"({"a": 1})", 0), "tensor \"a\" is not an object");
 }
 
+// Old GPT-NeoX files hold masks of bytes, which nobody needs.
+TEST(SafetensorsReaderTest, LeavesOutWhatIsNotNeededAndNotKnown) {
+  const std::string file = SafetensorsBytes(R"({"a.mask": {"dtype": "BOOL", "shape": [3], "data_offsets": [0, 3]},
+      "a.weight": {"dtype": "F32", "shape": [1], "data_offsets": [3, 7]}})",
+                                            7);
+  const absl::string_view unused[] = {".mask"};
+  const auto tensors = ReadSafetensors(AsBytes(file), unused);
+  ASSERT_TRUE(tensors.ok()) << tensors.status();
+  ASSERT_EQ(tensors->size(), 1u);
+  EXPECT_EQ(tensors->front().name, "a.weight");
+  ExpectUnimplemented(ReadSafetensors(AsBytes(file)).status(), "tensor \"a.mask\": has element type \"BOOL\"");
+  const absl::string_view index = R"({"weight_map": {"a.mask": "x.safetensors", "a.weight": "x.safetensors"}})";
+  const std::string shards[] = {"x.safetensors"};
+  const std::vector<TensorView> of_shards[] = {*tensors};
+  EXPECT_TRUE(CheckIndex(index, shards, of_shards, unused).ok());
+  ExpectInvalid(CheckIndex(index, shards, of_shards), "promises tensor \"a.mask\"");
+}
+
 TEST(SafetensorsReaderTest, RefusesDuplicateNames) {
   const std::string entry = R"("a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]})";
   ExpectInvalid(ReadStatus("{" + entry + ", " + entry + "}", 4), "member \"a\" occurs twice");

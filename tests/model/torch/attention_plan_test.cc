@@ -45,6 +45,9 @@ class PlanWorld {
         if (!plan.mask.empty() && plan.mask[row * keys.size() + column] != 0.0f) continue;
         EXPECT_NE(keys[column], kNothing) << "an empty slot is seen";
         const int64_t query = by_place[column] ? plan.places[row] : plan.indices[row];
+        if (!plan.distances.empty()) {
+          EXPECT_EQ(plan.distances[row * keys.size() + column], static_cast<float>(query - RotationOf(keys[column])));
+        }
         const bool fresh = seen[row].emplace(keys[column], query - RotationOf(keys[column])).second;
         EXPECT_TRUE(fresh) << keys[column] << " is seen twice";
       }
@@ -104,6 +107,7 @@ void RunRandomWorld(const CacheShape& shape, int32_t layer_window, uint32_t seed
   std::mt19937 random(seed);
   const auto below = [&](int64_t limit) { return static_cast<int64_t>(random() % static_cast<uint64_t>(limit)); };
   PlanWorld world(shape, layer_window);
+  const PlanOptions options = {.layer_window = layer_window, .distances = seed % 2 == 0};
   int64_t num_tokens = 0;
   int64_t begin = shape.sink_tokens;
   int32_t num_notes = 0;
@@ -112,7 +116,7 @@ void RunRandomWorld(const CacheShape& shape, int32_t layer_window, uint32_t seed
       num_notes = static_cast<int32_t>(1 + below(shape.note_tokens));
       std::vector<int64_t> names;
       for (int64_t i = 0; i < num_notes; ++i) names.push_back(kFirstNote + i);
-      const std::vector<Seen> seen = world.Run(PlanNotes(shape, num_tokens, num_notes, layer_window), names);
+      const std::vector<Seen> seen = world.Run(PlanNotes(shape, num_tokens, num_notes, options), names);
       for (int64_t i = 0; i < num_notes; ++i) EXPECT_EQ(seen[static_cast<size_t>(i)], world.Note(i, num_tokens));
     }
     std::vector<int64_t> names, begins;
@@ -125,7 +129,7 @@ void RunRandomWorld(const CacheShape& shape, int32_t layer_window, uint32_t seed
       }
       begins.push_back(begin);
     }
-    const AttentionPlan plan = PlanStream(shape, num_tokens, num_notes, begins, layer_window);
+    const AttentionPlan plan = PlanStream(shape, num_tokens, num_notes, begins, options);
     const std::vector<Seen> seen = world.Run(plan, names);
     for (size_t row = 0; row < names.size(); ++row) {
       EXPECT_EQ(seen[row], world.StreamToken(names[row], begins[row], num_notes)) << "token " << names[row];
@@ -152,14 +156,14 @@ TEST(AttentionPlanTest, ASingleTokenNeedsNoMask) {
   const CacheShape shape = {.sink_tokens = 2, .note_tokens = 0, .window_tokens = 5};
   for (int64_t t = 0; t < 30; ++t) {
     const int64_t begin = std::max<int64_t>(2, t - 4);
-    EXPECT_TRUE(PlanStream(shape, t, 0, std::vector<int64_t>{begin}, 0).mask.empty()) << t;
+    EXPECT_TRUE(PlanStream(shape, t, 0, std::vector<int64_t>{begin}, {}).mask.empty()) << t;
   }
 }
 
 // Until something is evicted this is plain attention: one run of slots, one rotation.
 TEST(AttentionPlanTest, BeforeEvictionTheCacheIsOneRun) {
   const CacheShape shape = {.sink_tokens = 4, .note_tokens = 0, .window_tokens = 12};
-  const AttentionPlan plan = PlanStream(shape, 10, 0, std::vector<int64_t>{4}, 0);
+  const AttentionPlan plan = PlanStream(shape, 10, 0, std::vector<int64_t>{4}, {});
   ASSERT_EQ(plan.runs.size(), 1u);
   EXPECT_EQ(plan.runs[0].num_slots, 11);
   EXPECT_FALSE(plan.needs_places());
@@ -167,7 +171,7 @@ TEST(AttentionPlanTest, BeforeEvictionTheCacheIsOneRun) {
 
 TEST(AttentionPlanTest, AFullRingIsReadAsOneRun) {
   const CacheShape shape = {.sink_tokens = 4, .note_tokens = 0, .window_tokens = 12};
-  const AttentionPlan plan = PlanStream(shape, 100, 0, std::vector<int64_t>{89}, 0);
+  const AttentionPlan plan = PlanStream(shape, 100, 0, std::vector<int64_t>{89}, {});
   ASSERT_EQ(plan.runs.size(), 2u);
   EXPECT_TRUE(plan.runs[0].by_place);
   EXPECT_EQ(plan.runs[1].num_slots, 12);

@@ -28,9 +28,12 @@ uint64_t Mix(uint64_t x) {
 
 }  // namespace
 
+double FormulaUniform(absl::string_view name, int64_t index) {
+  return 2.0 * (static_cast<double>(Mix(HashName(name) + static_cast<uint64_t>(index)) >> 40) / (1 << 24)) - 1.0;
+}
+
 float FormulaWeight(absl::string_view name, const std::vector<int64_t>& shape, int64_t index) {
-  const double unit = static_cast<double>(Mix(HashName(name) + static_cast<uint64_t>(index)) >> 40) / (1 << 24);
-  const double centred = 2.0 * unit - 1.0;  // [-1, 1)
+  const double centred = FormulaUniform(name, index);
   if (absl::StrContains(name, "norm")) return static_cast<float>(1.0 + 0.25 * centred);
   if (absl::EndsWith(name, ".bias")) return static_cast<float>(0.5 * centred);
   if (absl::StrContains(name, "embed")) return static_cast<float>(centred);
@@ -46,6 +49,7 @@ ModelConfig SmallConfig() {
   config.num_heads = 4;
   config.num_kv_heads = 2;
   config.head_size = 16;
+  config.rotary_size = 16;
   config.feed_forward_size = 80;
   config.trained_tokens = 4096;
   config.end_tokens = {0};

@@ -16,6 +16,9 @@
 
 namespace perennial {
 
+// A number in [-1, 1) from a hash of both.
+double FormulaUniform(absl::string_view name, int64_t index);
+
 // The value of element `index` of tensor `name`: uniform, from a hash of both. Norms lie around 1, biases in ±0.5,
 // matrices are scaled by the square root of their columns.
 float FormulaWeight(absl::string_view name, const std::vector<int64_t>& shape, int64_t index);

@@ -76,6 +76,41 @@ inline float RowDifference(const std::vector<float>& a, const std::vector<float>
   return largest;
 }
 
+// Plays a case of a stream past the capacity in chunks: sizes of the cache, and steps that feed tokens under given
+// window begins, rewrite the notes, or rewind. Returns the largest difference to the golden rows.
+inline float PlayScenario(ModelRunner& runner, const nlohmann::json& scenario, size_t chunk) {
+  const CacheShape shape = {.sink_tokens = scenario["sink_tokens"],
+                            .note_tokens = scenario["note_tokens"],
+                            .window_tokens = scenario["window_tokens"]};
+  auto cache = runner.NewCache(shape);
+  if (!cache.ok()) ADD_FAILURE() << cache.status();
+  float largest = 0.0f;
+  for (const nlohmann::json& step : scenario["steps"]) {
+    absl::Status status;
+    if (step.contains("feed")) {
+      const std::vector<TokenId> tokens = step["feed"];
+      const std::vector<int64_t> window_begin = step["window_begin"];
+      const LogitTable table = FeedAll(runner, **cache, tokens, window_begin, chunk);
+      for (const nlohmann::json& row : step["rows"]) {
+        largest = std::max(largest, RowDifference(table.at(row["row"]), row["logits"]));
+      }
+    } else if (step.contains("notes")) {
+      const std::vector<TokenId> tokens = step["notes"];
+      StepOutput output;
+      status = runner.Step({StepInput{.cache = cache->get(),
+                                      .part = Part::kNotes,
+                                      .tokens = tokens,
+                                      .window_begin = {},
+                                      .rows = LogitRows::kNone}},
+                           output);
+    } else {
+      status = runner.Truncate(**cache, step["rewind"]);
+    }
+    if (!status.ok()) ADD_FAILURE() << status;
+  }
+  return largest;
+}
+
 }  // namespace perennial
 
 #endif  // PERENNIAL_TESTS_MODEL_TORCH_GOLDEN_STREAM_H_

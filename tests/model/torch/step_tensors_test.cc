@@ -7,8 +7,6 @@
 #include <utility>
 #include <vector>
 
-#include "tests/model/torch/formula_checkpoint.h"
-
 namespace perennial {
 namespace {
 
@@ -29,10 +27,10 @@ class StepTensorsTest : public ::testing::Test {
 
   static PlannedInput Stream(const CacheBlocks& blocks, const CacheShape& shape, int64_t num_tokens,
                              const std::vector<TokenId>& tokens, const std::vector<int64_t>& window_begin) {
-    return {&blocks, tokens, PlanStream(shape, num_tokens, 0, window_begin, 0)};
+    return {&blocks, shape.capacity(), tokens, {PlanStream(shape, num_tokens, 0, window_begin, {})}};
   }
 
-  const RopeFrequencies rope_ = ComputeRopeFrequencies(SmallConfig());
+  const std::vector<RopeFrequencies> ropes_ = {ComputeRopeFrequencies(Rope(), 16)};
   std::unique_ptr<KvCachePool> pool_;
   std::unique_ptr<CacheBlocks> straight_, other_;
 };
@@ -42,16 +40,16 @@ TEST_F(StepTensorsTest, InputsLieOneBelowTheOther) {
   const std::vector<TokenId> two = {5, 6}, one = {7};
   const std::vector<int64_t> two_begins = {1, 1}, one_begin = {3};
   const StepTensors step = MakeStepTensors(
-      {Stream(*straight_, shape, 0, two, two_begins), Stream(*other_, shape, 10, one, one_begin)}, rope_, at::kCPU);
+      {Stream(*straight_, shape, 0, two, two_begins), Stream(*other_, shape, 10, one, one_begin)}, ropes_, at::kCPU);
   EXPECT_EQ(step.tokens[2].item<int64_t>(), 7);
-  ASSERT_EQ(step.inputs.size(), 2u);
-  EXPECT_EQ(step.inputs[1].first_row, 2);
-  EXPECT_EQ(step.inputs[1].num_rows, 1);
-  ASSERT_EQ(step.index_cosines.sizes(), at::IntArrayRef({3, 1, 8}));
+  ASSERT_EQ(step.inputs[0].size(), 2u);
+  EXPECT_EQ(step.inputs[0][1].first_row, 2);
+  EXPECT_EQ(step.inputs[0][1].num_rows, 1);
+  ASSERT_EQ(step.rotations[0].index_cosines.sizes(), at::IntArrayRef({3, 1, 8}));
   // The gap is closed for the third row only: its place is 1 + 10 - 3 = 8.
-  ASSERT_TRUE(step.place_cosines.defined());
-  EXPECT_NEAR(step.place_cosines[2][0][0].item<float>(), std::cos(8.0), 1e-6);
-  EXPECT_NEAR(step.index_cosines[2][0][0].item<float>(), std::cos(10.0), 1e-6);
+  ASSERT_TRUE(step.rotations[0].place_cosines.defined());
+  EXPECT_NEAR(step.rotations[0].place_cosines[2][0][0].item<float>(), std::cos(8.0), 1e-6);
+  EXPECT_NEAR(step.rotations[0].index_cosines[2][0][0].item<float>(), std::cos(10.0), 1e-6);
   // Row 0 is a sink and row 2 a single token: written before. Row 1 is windowed: after.
   EXPECT_EQ(step.writes_before.count, 2);
   EXPECT_EQ(step.writes_before.step_rows[1].item<int64_t>(), 2);
@@ -64,12 +62,30 @@ TEST_F(StepTensorsTest, PureDecodingWritesAllRowsInOneGo) {
   const std::vector<TokenId> token = {3};
   const std::vector<int64_t> begin = {0};
   const StepTensors step = MakeStepTensors(
-      {Stream(*straight_, shape, 4, token, begin), Stream(*other_, shape, 6, token, begin)}, rope_, at::kCPU);
+      {Stream(*straight_, shape, 4, token, begin), Stream(*other_, shape, 6, token, begin)}, ropes_, at::kCPU);
   EXPECT_EQ(step.writes_before.count, 2);
   EXPECT_FALSE(step.writes_before.step_rows.defined());
   EXPECT_EQ(step.writes_after.count, 0);
-  EXPECT_FALSE(step.place_cosines.defined());
-  EXPECT_FALSE(step.inputs[0].mask.defined());
+  EXPECT_FALSE(step.rotations[0].place_cosines.defined());
+  EXPECT_FALSE(step.inputs[0][0].mask.defined());
+}
+
+// Two ways of looking at the cache: everything, and a window of three with distances.
+TEST_F(StepTensorsTest, EveryViewHasItsInputs) {
+  const CacheShape shape = {.sink_tokens = 0, .note_tokens = 0, .window_tokens = 8};
+  const std::vector<TokenId> token = {3};
+  const std::vector<int64_t> begin = {0};
+  PlannedInput input = Stream(*straight_, shape, 6, token, begin);
+  input.plans.push_back(PlanStream(shape, 6, 0, begin, {.layer_window = 3, .distances = true}));
+  const StepTensors step = MakeStepTensors({input}, {}, at::kCPU);
+  EXPECT_TRUE(step.rotations.empty());
+  ASSERT_EQ(step.inputs.size(), 2u);
+  EXPECT_EQ(step.inputs[0][0].num_keys, 7);
+  EXPECT_FALSE(step.inputs[0][0].distances.defined());
+  EXPECT_EQ(step.inputs[1][0].num_keys, 3);
+  ASSERT_TRUE(step.inputs[1][0].distances.defined());
+  EXPECT_EQ(step.inputs[1][0].distances[0][0].item<float>(), 2.0f);
+  EXPECT_EQ(step.writes_before.count, 1);
 }
 
 TEST_F(StepTensorsTest, ScatteredSlotsAreGathered) {
@@ -82,9 +98,9 @@ TEST_F(StepTensorsTest, ScatteredSlotsAreGathered) {
   auto most = *pool_->Take(5 * kBlock);  // … after this block 7 are free
   const auto scattered = pool_->Take(2 * kBlock);
   ASSERT_TRUE(scattered.ok());
-  const StepTensors step = MakeStepTensors({Stream(**scattered, shape, kBlock + 1, token, begin)}, rope_, at::kCPU);
-  ASSERT_EQ(step.inputs[0].runs.size(), 1u);
-  const KeyRows& run = step.inputs[0].runs[0];
+  const StepTensors step = MakeStepTensors({Stream(**scattered, shape, kBlock + 1, token, begin)}, ropes_, at::kCPU);
+  ASSERT_EQ(step.inputs[0][0].runs.size(), 1u);
+  const KeyRows& run = step.inputs[0][0].runs[0];
   ASSERT_TRUE(run.index.defined());
   EXPECT_EQ(run.num_rows, kBlock + 2);
   EXPECT_EQ(run.index[kBlock - 1].item<int64_t>(), kBlock - 1);

@@ -11,7 +11,7 @@ namespace perennial {
 namespace {
 
 TEST(WeightsTest, JoinsLayersThatReadTheSameInput) {
-  const auto weights = LoadLlamaWeights(FormulaCheckpoint(SmallConfig()), at::kFloat, at::kCPU);
+  const auto weights = LoadNetworkWeights(FormulaCheckpoint(SmallConfig()), at::kFloat, at::kCPU);
   ASSERT_TRUE(weights.ok()) << weights.status();
   ASSERT_EQ(weights->layers.size(), 2u);
   const at::Tensor& joined = weights->layers[1].query_key_value.matrix;
@@ -25,15 +25,15 @@ TEST(WeightsTest, JoinsLayersThatReadTheSameInput) {
 TEST(WeightsTest, TiedOutputIsTheEmbeddingItself) {
   ModelConfig config = SmallConfig();
   config.tied_embeddings = true;
-  const auto weights = LoadLlamaWeights(FormulaCheckpoint(config), at::kFloat, at::kCPU);
+  const auto weights = LoadNetworkWeights(FormulaCheckpoint(config), at::kFloat, at::kCPU);
   ASSERT_TRUE(weights.ok());
-  EXPECT_TRUE(weights->output.is_same(weights->embedding));
+  EXPECT_TRUE(weights->output.matrix.is_same(weights->embedding));
 }
 
 TEST(WeightsTest, NormsStayFloat32) {
-  const auto weights = LoadLlamaWeights(FormulaCheckpoint(SmallConfig()), at::kBFloat16, at::kCPU);
+  const auto weights = LoadNetworkWeights(FormulaCheckpoint(SmallConfig()), at::kBFloat16, at::kCPU);
   ASSERT_TRUE(weights.ok());
-  EXPECT_EQ(weights->output_norm.scalar_type(), at::kFloat);
+  EXPECT_EQ(weights->output_norm.weight.scalar_type(), at::kFloat);
   EXPECT_EQ(weights->layers[0].down.matrix.scalar_type(), at::kBFloat16);
 }
 
@@ -41,7 +41,7 @@ TEST(WeightsTest, NormsStayFloat32) {
 TEST(WeightsTest, PutsInterleavedHeadsBackIntoHalves) {
   ModelConfig config = SmallConfig();
   config.rope_layout = RopeLayout::kInterleaved;
-  const auto weights = LoadLlamaWeights(FormulaCheckpoint(config), at::kFloat, at::kCPU);
+  const auto weights = LoadNetworkWeights(FormulaCheckpoint(config), at::kFloat, at::kCPU);
   ASSERT_TRUE(weights.ok());
   const at::Tensor& joined = weights->layers[0].query_key_value.matrix;
   const auto query = [](int64_t row) { return FormulaWeight("layers.0.self_attn.q_proj.weight", {64, 48}, row * 48); };
@@ -59,7 +59,7 @@ TEST(WeightsTest, NamesTheTensorThatIsNotANumber) {
     std::vector<float> values(80 * 48, 0.5f);
     values[1234] = bad;
     checkpoint.Set("layers.1.mlp.up_proj.weight", values);
-    const auto weights = LoadLlamaWeights(checkpoint, at::kFloat, at::kCPU);
+    const auto weights = LoadNetworkWeights(checkpoint, at::kFloat, at::kCPU);
     EXPECT_EQ(weights.status().code(), absl::StatusCode::kInvalidArgument);
     EXPECT_NE(weights.status().message().find("layers.1.mlp.up_proj.weight"), std::string::npos) << weights.status();
   }
@@ -68,14 +68,14 @@ TEST(WeightsTest, NamesTheTensorThatIsNotANumber) {
 TEST(WeightsTest, RefusesValuesTooLargeForTheType) {
   FormulaCheckpoint checkpoint(SmallConfig());
   checkpoint.Set("layers.0.mlp.down_proj.weight", std::vector<float>(80 * 48, 1e6f));
-  EXPECT_TRUE(LoadLlamaWeights(checkpoint, at::kBFloat16, at::kCPU).ok());
-  EXPECT_EQ(LoadLlamaWeights(checkpoint, at::kHalf, at::kCPU).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(LoadNetworkWeights(checkpoint, at::kBFloat16, at::kCPU).ok());
+  EXPECT_EQ(LoadNetworkWeights(checkpoint, at::kHalf, at::kCPU).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST(WeightsTest, AMissingTensorIsTheCheckpointsError) {
   FormulaCheckpoint checkpoint(SmallConfig());
   checkpoint.Remove("norm.weight");
-  EXPECT_EQ(LoadLlamaWeights(checkpoint, at::kFloat, at::kCPU).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(LoadNetworkWeights(checkpoint, at::kFloat, at::kCPU).status().code(), absl::StatusCode::kNotFound);
 }
 
 }  // namespace

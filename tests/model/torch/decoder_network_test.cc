@@ -1,6 +1,6 @@
-// Small models of every kind of the family against transformers (tests/golden/logits/make_small_model_logits.py).
+// Small models of every kind of the Llama family against transformers (tests/golden/logits/make_small_model_logits.py).
 
-#include "model/torch/llama_network.h"
+#include "model/torch/decoder_network.h"
 
 #include <gtest/gtest.h>
 
@@ -19,14 +19,14 @@ ModelConfig ConfigOf(const nlohmann::json& settings) {
   ModelConfig config = SmallConfig();
   config.num_kv_heads = settings.value("num_kv_heads", config.num_kv_heads);
   config.tied_embeddings = settings.value("tied_embeddings", false);
-  config.attention_bias = settings.value("attention_bias", false);
+  config.qkv_bias = config.attention_out_bias = settings.value("attention_bias", false);
   config.feed_forward_bias = settings.value("feed_forward_bias", false);
-  config.rope_theta = settings.value("rope_theta", config.rope_theta);
-  config.layer_window_tokens = settings.value("layer_window_tokens", 0);
+  config.ropes[0].theta = settings.value("rope_theta", config.ropes[0].theta);
+  config.layers.assign(2, {.window_tokens = settings.value("layer_window_tokens", 0), .rope = 0});
   const std::string kind = settings.value("rope_kind", "");
   if (kind.empty()) return config;
   const nlohmann::json& rope = settings["rope"];
-  RopeScaling& scaling = config.rope_scaling;
+  RopeScaling& scaling = config.ropes[0].scaling;
   scaling.kind = kind == "linear"   ? RopeScalingKind::kLinear
                  : kind == "llama3" ? RopeScalingKind::kLlama3
                                     : RopeScalingKind::kYarn;
@@ -66,7 +66,7 @@ nlohmann::json ModelNamed(const nlohmann::json& golden, const std::string& name)
   return {};
 }
 
-TEST(LlamaNetworkTest, LogitsEqualTransformersForEveryKindOfModel) {
+TEST(DecoderNetworkTest, LogitsEqualTransformersForEveryKindOfModel) {
   const nlohmann::json golden = ReadGolden("small_models.json");
   ASSERT_EQ(golden["cases"].size(), 13u);
   for (const nlohmann::json& model : golden["cases"]) {
@@ -79,7 +79,7 @@ TEST(LlamaNetworkTest, LogitsEqualTransformersForEveryKindOfModel) {
 }
 
 // What the tolerance can tell apart: each planted mistake is far outside.
-TEST(LlamaNetworkTest, PlantedMistakesAreFound) {
+TEST(DecoderNetworkTest, PlantedMistakesAreFound) {
   const nlohmann::json golden = ReadGolden("small_models.json");
   const auto difference = [&](const std::string& name, void (*plant)(ModelConfig&)) {
     const nlohmann::json model = ModelNamed(golden, name);
@@ -87,11 +87,14 @@ TEST(LlamaNetworkTest, PlantedMistakesAreFound) {
     plant(config);
     return DifferenceToGolden(FormulaCheckpoint(config), golden, model, 48);
   };
-  EXPECT_GT(difference("large_theta", [](ModelConfig& c) { c.rope_theta = 400000.0; }), 20 * kTolerance);
-  EXPECT_GT(difference("attention_bias", [](ModelConfig& c) { c.attention_bias = false; }), 20 * kTolerance);
-  EXPECT_GT(difference("rope_yarn", [](ModelConfig& c) { c.rope_scaling.attention_factor = 1.0; }), 20 * kTolerance);
-  EXPECT_GT(difference("rope_llama3", [](ModelConfig& c) { c.rope_scaling.low_freq_factor = 2.0; }), 20 * kTolerance);
-  EXPECT_GT(difference("mistral_layer_window", [](ModelConfig& c) { c.layer_window_tokens = 11; }), 20 * kTolerance);
+  EXPECT_GT(difference("large_theta", [](ModelConfig& c) { c.ropes[0].theta = 400000.0; }), 20 * kTolerance);
+  EXPECT_GT(difference("attention_bias", [](ModelConfig& c) { c.qkv_bias = false; }), 20 * kTolerance);
+  EXPECT_GT(difference("rope_yarn", [](ModelConfig& c) { c.ropes[0].scaling.attention_factor = 1.0; }),
+            20 * kTolerance);
+  EXPECT_GT(difference("rope_llama3", [](ModelConfig& c) { c.ropes[0].scaling.low_freq_factor = 2.0; }),
+            20 * kTolerance);
+  EXPECT_GT(difference("mistral_layer_window", [](ModelConfig& c) { c.layers[0].window_tokens = 11; }),
+            20 * kTolerance);
   EXPECT_GT(difference("grouped_query", [](ModelConfig& c) { c.rope_layout = RopeLayout::kInterleaved; }),
             20 * kTolerance);
 }

@@ -1,0 +1,98 @@
+// Reading many members of a configuration, of either format, over values that keep their default where a member is
+// absent. The first error stays and later reads do nothing, so that a family is a list of fields and one check.
+
+#ifndef PERENNIAL_MODEL_CHECKPOINT_CONFIG_FIELDS_H_
+#define PERENNIAL_MODEL_CHECKPOINT_CONFIG_FIELDS_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "model/checkpoint/gguf_metadata.h"
+#include "model/checkpoint/json_object.h"
+
+namespace perennial {
+
+// Far beyond any model's length; ValidateModelConfig has the last word.
+inline constexpr int64_t kMaxConfigTokens = int64_t{1} << 40;
+
+// What the two formats have in common. Sizes are 32-bit, reals finite.
+class ConfigFields {
+ public:
+  virtual ~ConfigFields() = default;
+
+  const absl::Status& status() const { return status_; }
+  void Fail(absl::Status status) { status_.Update(std::move(status)); }
+
+  // At least 1; INVALID_ARGUMENT if absent.
+  void Size(absl::string_view key, int32_t& size);
+  void Length(absl::string_view key, int64_t& tokens);
+  // At least `min`.
+  void OptionalSize(absl::string_view key, int32_t min, int32_t& size);
+  void Real(absl::string_view key, double& value);
+  void Real(absl::string_view key, float& value);
+  void Bool(absl::string_view key, bool& value);
+  void Text(absl::string_view key, std::string& value);
+
+ protected:
+  // Look-ups of one format; `key` is the family's word for the member.
+  virtual absl::StatusOr<std::optional<int64_t>> FindInteger(absl::string_view key, int64_t min, int64_t max) = 0;
+  virtual absl::StatusOr<std::optional<double>> FindReal(absl::string_view key) = 0;
+  virtual absl::StatusOr<std::optional<bool>> FindBool(absl::string_view key) = 0;
+  virtual absl::StatusOr<std::optional<std::string>> FindText(absl::string_view key) = 0;
+  virtual absl::Status Missing(absl::string_view key) = 0;
+
+ private:
+  // Puts what was found over `value`; keeps it if there was nothing.
+  template <typename Found, typename Value>
+  void Keep(const absl::StatusOr<std::optional<Found>>& found, Value& value);
+  template <typename Value>
+  void Require(absl::string_view key, int64_t max, Value& value);
+
+  absl::Status status_;
+};
+
+// Members of config.json, or of an object inside it.
+class JsonFields final : public ConfigFields {
+ public:
+  explicit JsonFields(const JsonObject& object) : object_(object) {}
+
+  const JsonObject& object() const { return object_; }
+
+ private:
+  absl::StatusOr<std::optional<int64_t>> FindInteger(absl::string_view key, int64_t min, int64_t max) override;
+  absl::StatusOr<std::optional<double>> FindReal(absl::string_view key) override;
+  absl::StatusOr<std::optional<bool>> FindBool(absl::string_view key) override;
+  absl::StatusOr<std::optional<std::string>> FindText(absl::string_view key) override;
+  absl::Status Missing(absl::string_view key) override;
+
+  const JsonObject object_;
+};
+
+// Keys of a GGUF file that begin with the architecture's name: "block_count" is "llama.block_count".
+class GgufFields final : public ConfigFields {
+ public:
+  // `metadata` outlives this.
+  GgufFields(const GgufMetadata& metadata, absl::string_view architecture)
+      : metadata_(metadata), prefix_(std::string(architecture) + ".") {}
+
+  const GgufMetadata& metadata() const { return metadata_; }
+  std::string Key(absl::string_view key) const { return prefix_ + std::string(key); }  // as the file has it
+
+ private:
+  absl::StatusOr<std::optional<int64_t>> FindInteger(absl::string_view key, int64_t min, int64_t max) override;
+  absl::StatusOr<std::optional<double>> FindReal(absl::string_view key) override;
+  absl::StatusOr<std::optional<bool>> FindBool(absl::string_view key) override;
+  absl::StatusOr<std::optional<std::string>> FindText(absl::string_view key) override;
+  absl::Status Missing(absl::string_view key) override;
+
+  const GgufMetadata& metadata_;
+  const std::string prefix_;
+};
+
+}  // namespace perennial
+
+#endif  // PERENNIAL_MODEL_CHECKPOINT_CONFIG_FIELDS_H_

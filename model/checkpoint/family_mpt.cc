@@ -1,0 +1,108 @@
+// MPT: nothing rotates (ALiBi), LayerNorm without bias and no other bias either, queries, keys and values stacked and,
+// if clip_qkv says so, cut to a range.
+
+#include "model/checkpoint/family.h"
+#include "model/checkpoint/gguf_words.h"
+#include "model/checkpoint/hugging_face_fields.h"
+
+namespace perennial {
+namespace {
+
+constexpr TensorWord kWhole[] = {{"wte", "embed_tokens"}, {"norm_f", "norm"}};
+constexpr TensorWord kPerLayer[] = {
+    {"norm_1", "input_layernorm"},         {"norm_2", "post_attention_layernorm"}, {"attn.Wqkv", "self_attn.qkv_proj"},
+    {"attn.out_proj", "self_attn.o_proj"}, {"ffn.up_proj", "mlp.up_proj"},         {"ffn.down_proj", "mlp.down_proj"},
+};
+constexpr TensorNames kNames = {
+    .prefix = "transformer.", .layer = "blocks.", .whole = kWhole, .per_layer = kPerLayer, .unused = {}};
+constexpr absl::string_view kMpt[] = {"MptForCausalLM", "MPTForCausalLM", "mpt"};
+
+void SetMpt(double max_bias, ModelConfig& config) {
+  config.norm = NormKind::kLayer;
+  config.gated = false;
+  config.activation = Activation::kGelu;
+  config.rotary_size = 0;
+  config.ropes.clear();
+  constexpr int32_t kMostHeads = 1 << 20;  // more are refused later
+  if (config.num_heads <= kMostHeads) config.alibi_slopes = AlibiSlopes(config.num_heads, max_bias);
+}
+
+absl::Status ReadAttention(const JsonObject& attention, ModelConfig& config) {
+  JsonFields fields(attention);
+  bool alibi = true;
+  bool head_norms = false;
+  double max_bias = 8.0;
+  double scale = 0.0;
+  fields.Bool("alibi", alibi);
+  fields.Bool("qk_ln", head_norms);
+  fields.Real("alibi_bias_max", max_bias);
+  fields.Real("clip_qkv", config.qkv_clip);
+  fields.Real("softmax_scale", scale);
+  fields.OptionalSize("kv_n_heads", 1, config.num_kv_heads);
+  if (!fields.status().ok()) return fields.status();
+  if (!alibi) return absl::UnimplementedError("key attn_config.alibi is false: learned positions are not supported");
+  if (head_norms) return absl::UnimplementedError("key attn_config.qk_ln is true, which is not supported");
+  if (!(max_bias > 0 && max_bias < 1e4)) return attention.Wrong("alibi_bias_max", "is not more than 0 and below 10000");
+  if (scale != 0.0) config.attention_scale = scale;
+  SetMpt(max_bias, config);
+  return absl::OkStatus();
+}
+
+absl::Status Read(const JsonObject& object, ModelConfig& config) {
+  JsonFields fields(object);
+  fields.Size("vocab_size", config.vocab_size);
+  fields.Size("d_model", config.hidden_size);
+  fields.Size("n_layers", config.num_layers);
+  fields.Size("n_heads", config.num_heads);
+  fields.Length("max_seq_len", config.trained_tokens);
+  if (!fields.status().ok()) return fields.status();
+  config.head_size = config.hidden_size / config.num_heads;
+  config.num_kv_heads = config.num_heads;
+  double expansion = 4;
+  bool no_bias = true;
+  fields.Real("expansion_ratio", expansion);
+  fields.Real("layer_norm_epsilon", config.norm_epsilon);
+  fields.Bool("no_bias", no_bias);
+  config.tied_embeddings = true;
+  fields.Bool("tie_word_embeddings", config.tied_embeddings);
+  if (!fields.status().ok()) return fields.status();
+  config.norm_bias = config.qkv_bias = config.attention_out_bias = config.feed_forward_bias = !no_bias;
+  config.qkv_layout = QkvLayout::kStacked;
+  const double feed_forward = expansion * config.hidden_size;
+  constexpr double kMost = 1 << 30;
+  if (!(feed_forward >= 1 && feed_forward < kMost)) return object.Wrong("expansion_ratio", "makes no sensible size");
+  config.feed_forward_size = static_cast<int32_t>(feed_forward);
+  if (object.Find("logit_scale") != nullptr) {
+    return absl::UnimplementedError("key logit_scale: scaled logits are not supported");
+  }
+  const absl::StatusOr<std::optional<JsonObject>> attention = object.FindObject("attn_config");
+  if (!attention.ok()) return attention.status();
+  if (attention->has_value()) return ReadAttention(**attention, config);
+  SetMpt(8.0, config);
+  return absl::OkStatus();
+}
+
+void ReadGguf(GgufFields& fields, const TensorTable&, ModelConfig& config) {
+  double max_bias = 8.0;
+  fields.Real("attention.clamp_kqv", config.qkv_clip);
+  fields.Real("attention.max_alibi_bias", max_bias);
+  if (!(max_bias > 0 && max_bias < 1e4)) {
+    fields.Fail(
+        absl::UnimplementedError("metadata key mpt.attention.max_alibi_bias is not more than 0: learned positions "
+                                 "are not supported"));
+    return;
+  }
+  SetMpt(max_bias, config);
+}
+
+}  // namespace
+
+const Family kMptFamily = {.name = "mpt",
+                           .hugging_face = kMpt,
+                           .hugging_face_names = &kNames,
+                           .read_hugging_face = Read,
+                           .gguf = "mpt",
+                           .gguf_names = LlamaGgufNames,
+                           .read_gguf = ReadGguf};
+
+}  // namespace perennial
