@@ -9,6 +9,7 @@ others'. Needs matplotlib (Debian: python3-matplotlib). Called by `./dev eval MO
 
 import json
 import math
+import re
 import sys
 
 import matplotlib
@@ -42,6 +43,12 @@ def rows_of(results, table):
 def column(rows, name):
     """A column as floats; what was not measured is a gap."""
     return [math.nan if row.get(name) is None else float(row[name]) for row in rows]
+
+
+def whole_blocks(rows):
+    """Without a last block that is much shorter than the others."""
+    lengths = [row["tokens"] - before for row, before in zip(rows, [0] + [row["tokens"] for row in rows])]
+    return rows[:-1] if len(rows) > 1 and lengths[-1] < lengths[0] / 2 else rows
 
 
 def caption(result):
@@ -79,20 +86,25 @@ def finish(figure, results, path):
 def plot_perplexity(results, path):
     figure, axes = plt.subplots(figsize=(8, 4.5))
     curve = rows_of(results, "curve")
-    names = list(dict.fromkeys(row["attention"] for row in curve))
-    for name in names:
-        rows = [row for row in curve if row["attention"] == name]
+    commands = " ".join(result.get("command", "") for result in results)
+    every = re.search(r"--recompute_every=(\d+)", commands)
+    shown = []
+    for name in dict.fromkeys(row["attention"] for row in curve):
+        rows = whole_blocks([row for row in curve if row["attention"] == name])
+        shown += rows
         label, colour = ATTENTIONS.get(name, (name, None))
-        width = 3.0 if name == "newlines" else 1.6  # it lies on the sinks' line
-        alpha = 0.6 if name == "newlines" else 1.0
-        axes.plot(column(rows, "tokens"), column(rows, "perplexity"), marker="." if name == "recompute" else "",
-                  label=label, color=colour, lw=width, alpha=alpha)
-    log_scale(axes, column(curve, "perplexity"))
+        # Newlines lie on the sinks' line: wide, and below it.
+        style = {"lw": 4.0, "alpha": 0.5, "zorder": 1} if name == "newlines" else {"lw": 1.6}
+        if name == "recompute" and every:  # other tokens than the others': no line to compare with
+            label += f"\n(every {every[1]}th token only)"
+            style = {"ls": "", "marker": ".", "alpha": 0.6, "zorder": 1}
+        axes.plot(column(rows, "tokens"), column(rows, "perplexity"), label=label, color=colour, **style)
+    log_scale(axes, column(shown, "perplexity"))
     axes.xaxis.set_major_formatter(WHOLE)
     axes.set_xlabel("tokens of the text")
     axes.set_ylabel("perplexity (by blocks, log scale)")
     axes.set_title("Perplexity along a text")
-    axes.legend()
+    axes.legend(fontsize=9)
     finish(figure, results, path)
 
 
@@ -118,26 +130,30 @@ def plot_caches(results, path, variable, label):
 
 def plot_advise(results, path):
     rows = rows_of(results, "caches")
-    figure, axes = plt.subplots(figsize=(7, 4.5))
-    for number, sinks in enumerate(sorted({row["sink_tokens"] for row in rows})):
-        chosen = sorted((row for row in rows if row["sink_tokens"] == sinks), key=lambda row: row["cache_tokens"])
-        axes.plot(column(chosen, "milliseconds_per_token"), column(chosen, "perplexity_compared"), "o-",
-                  label=f"{sinks} sink{'' if sinks == 1 else 's'}")
-        for row in chosen:
-            axes.annotate(f"{row['cache_tokens']:,}", (row["milliseconds_per_token"], row["perplexity_compared"]),
-                          textcoords="offset points", xytext=(5, -11 if number % 2 else 5), fontsize=7)
-    for result in results:
-        for row in result["caches"]:
-            if (row["sink_tokens"], row["cache_tokens"]) == (result["recommended_sink_tokens"],
-                                                             result["recommended_cache_tokens"]):
-                axes.plot(row["milliseconds_per_token"], row["perplexity_compared"], "o", ms=16, mfc="none",
-                          mec="black", label="recommended")
-    log_scale(axes, column(rows, "perplexity_compared"))
-    axes.margins(x=0.08)
-    axes.set_xlabel("milliseconds per decoded token")
-    axes.set_ylabel("perplexity (caches full, log scale)")
-    axes.set_title("Cache sizes (numbers at the points) and sinks")
-    axes.legend()
+    recommended = {(result["recommended_sink_tokens"], result["recommended_cache_tokens"]) for result in results}
+    sizes = sorted({row["cache_tokens"] for row in rows})
+    timed = any("milliseconds_per_token" in row for row in rows)
+    figure, axes = plt.subplots(1, 2 if timed else 1, figsize=(10 if timed else 6, 4.5), squeeze=False)
+    for panel, key in zip(axes[0], ("perplexity_compared", "milliseconds_per_token")):
+        for sinks in sorted({row["sink_tokens"] for row in rows}):
+            chosen = sorted((row for row in rows if row["sink_tokens"] == sinks), key=lambda row: row["cache_tokens"])
+            panel.plot(column(chosen, "cache_tokens"), column(chosen, key), "o-", ms=4,
+                       label=f"{sinks} sink{'' if sinks == 1 else 's'}")
+        for row in rows:
+            if (row["sink_tokens"], row["cache_tokens"]) in recommended:
+                panel.plot(row["cache_tokens"], row[key], "o", ms=14, mfc="none", mec="black", label="recommended")
+        panel.set_xscale("log")
+        panel.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        panel.xaxis.set_minor_formatter(NullFormatter())
+        panel.set_xlabel("cache, in tokens")
+        panel.grid(True, alpha=0.25)
+    log_scale(axes[0][0], column(rows, "perplexity_compared"))
+    axes[0][0].set_ylabel("perplexity (caches full, log scale)")
+    axes[0][0].legend()
+    if timed:
+        from_zero(axes[0][1])
+        axes[0][1].set_ylabel("milliseconds per decoded token")
+    figure.suptitle("Sinks and cache sizes")
     finish(figure, results, path)
 
 
