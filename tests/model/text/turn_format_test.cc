@@ -63,8 +63,8 @@ TEST(TurnFormatTest, WhatATemplateLeavesOutOfEarlierThoughtsIsNotMissed) {
       "+ m.content + '</s>' }}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}");
   ASSERT_TRUE(newest.ok()) << newest.status();
   EXPECT_EQ(newest->reply_lead(), "");
-  EXPECT_EQ(*newest->History({{{"user", "Hi"}, {"assistant", "Ho"}}}, absl::UnixEpoch()),
-            "<user>Hi</s><assistant>Ho</s>");
+  const TemplateMessage history[] = {TemplateMessage{"user", "Hi"}, TemplateMessage{"assistant", "Ho"}};
+  EXPECT_EQ(*newest->History(history, absl::UnixEpoch()), "<user>Hi</s><assistant>Ho</s>");
   // White space alone is no thought.
   EXPECT_FALSE(Learn(chatml + "{% if add_generation_prompt %}\n\n{% endif %}").ok());
 }
