@@ -139,6 +139,8 @@ LineResult TerminalLines::Read(const std::string& prompt, std::string& line) {
   editor_->typed.clear();
   if (console_.moves_cursor) WriteOut(kAskForPasteMarks);
   el_resize(editor_->line);
+  // Before the prompt is seen: what is typed then is the editor's already (a Ctrl-D would be lost).
+  el_set(editor_->line, EL_PREP_TERM, 1);
   int characters = 0;
   const char* text = el_gets(editor_->line, &characters);
   if (console_.moves_cursor) WriteOut(kNoPasteMarks);
