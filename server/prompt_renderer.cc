@@ -59,15 +59,22 @@ absl::StatusOr<std::unique_ptr<TemplatePromptRenderer>> TemplatePromptRenderer::
   options.fuel = fuel;
   absl::StatusOr<std::unique_ptr<ChatTemplate>> chat = ChatTemplate::Create(std::move(options), tokenizer->get());
   if (!chat.ok()) return chat.status();
-  return std::unique_ptr<TemplatePromptRenderer>(new TemplatePromptRenderer(*std::move(tokenizer), *std::move(chat)));
+  return std::unique_ptr<TemplatePromptRenderer>(
+      new TemplatePromptRenderer(*std::move(tokenizer), *std::move(chat), checkpoint.config().sink_token));
 }
 
 TemplatePromptRenderer::TemplatePromptRenderer(std::unique_ptr<Tokenizer> tokenizer,
-                                               std::unique_ptr<ChatTemplate> chat_template)
-    : tokenizer_(std::move(tokenizer)), template_(std::move(chat_template)) {}
+                                               std::unique_ptr<ChatTemplate> chat_template,
+                                               std::optional<TokenId> sink_token)
+    : tokenizer_(std::move(tokenizer)), template_(std::move(chat_template)), sink_token_(sink_token) {}
 
 absl::StatusOr<SessionOpening> TemplatePromptRenderer::Opening(absl::Span<const Message> history) const {
-  return template_->Opening(history);
+  absl::StatusOr<SessionOpening> opening = template_->Opening(history);
+  if (opening.ok() && sink_token_.has_value()) {
+    opening->tokens.insert(opening->tokens.begin(), *sink_token_);
+    ++opening->head_tokens;
+  }
+  return opening;
 }
 
 absl::StatusOr<UserTurn> TemplatePromptRenderer::Turn(absl::string_view user_text) const {

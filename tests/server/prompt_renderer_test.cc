@@ -48,6 +48,23 @@ TEST(PromptRendererTest, ASystemPromptInsideTheFirstMessageIsInTheOpening) {
             "[INST] <<SYS>>\nBe brief.\n<</SYS>>\n\nhello [/INST]");
 }
 
+// A model that was trained with a sink token gets it at the start of every stream.
+TEST(PromptRendererTest, AnOpeningBeginsWithTheCheckpointsSinkToken) {
+  TextCheckpoint checkpoint("");
+  const auto plain = TemplatePromptRenderer::Create(checkpoint, "chatml", kFuel);
+  checkpoint.set_sink_token(7);
+  const auto renderer = TemplatePromptRenderer::Create(checkpoint, "chatml", kFuel);
+  ASSERT_TRUE(plain.ok() && renderer.ok()) << renderer.status();
+  const absl::StatusOr<SessionOpening> without = (*plain)->Opening({{Role::kSystem, "Be brief."}});
+  const absl::StatusOr<SessionOpening> opening = (*renderer)->Opening({{Role::kSystem, "Be brief."}});
+  ASSERT_TRUE(without.ok() && opening.ok()) << opening.status();
+  std::vector<TokenId> expected = without->tokens;
+  expected.insert(expected.begin(), 7);
+  EXPECT_EQ(opening->tokens, expected);
+  EXPECT_EQ(opening->head_tokens, without->head_tokens + 1);
+  EXPECT_EQ((*renderer)->Turn("hi")->tokens, (*plain)->Turn("hi")->tokens);
+}
+
 TEST(PromptRendererTest, UserTextForgesNoControlToken) {
   const TextCheckpoint checkpoint("");
   const auto renderer = TemplatePromptRenderer::Create(checkpoint, "chatml", kFuel);

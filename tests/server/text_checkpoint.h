@@ -47,6 +47,7 @@ class TextCheckpoint final : public Checkpoint {
   }
 
   TokenId end() const { return end_; }
+  void set_sink_token(TokenId token) { config_.sink_token = token; }
 
  private:
   ModelConfig config_;

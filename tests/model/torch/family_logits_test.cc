@@ -25,7 +25,9 @@ TEST(FamilyLogitsTest, PromptsAndTurnsEqualTransformers) {
       EXPECT_LE(difference, kTolerance) << name << ", chunks of " << chunk;
       if (chunk == 40) RecordProperty(name, std::to_string(difference));
     }
-    if (golden.contains("turns")) EXPECT_LE(TurnsDifference(*runner, golden), kTolerance) << name;
+    if (golden.contains("turns")) {
+      EXPECT_LE(TurnsDifference(*runner, golden), kTolerance) << name;
+    }
   }
 }
 
