@@ -114,6 +114,8 @@ absl::Status CheckDivisors(absl::string_view field, absl::Span<const float> divi
 absl::Status CheckRope(const Rope& rope, int32_t rotary_size) {
   absl::Status status = CheckReal("rope_theta", rope.theta, 1.0, 1e12);
   status.Update(CheckRopeScaling(rope.scaling));
+  // It divides by the base's logarithm.
+  if (rope.scaling.kind == RopeScalingKind::kYarn) status.Update(CheckReal("rope_theta", rope.theta, 1.001, 1e12));
   if (rope.scaling.kind == RopeScalingKind::kLongRope) {
     status.Update(CheckDivisors("rope_scaling.short_factor", rope.scaling.short_factors, rotary_size));
     status.Update(CheckDivisors("rope_scaling.long_factor", rope.scaling.long_factors, rotary_size));

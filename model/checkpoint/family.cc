@@ -82,6 +82,8 @@ absl::StatusOr<const Family*> FindGgufFamily(absl::string_view name) {
 }
 
 std::vector<float> AlibiSlopes(int32_t num_heads, double max_bias) {
+  constexpr int32_t kMostHeads = 1 << 20;  // more are refused later
+  if (num_heads > kMostHeads) return {};
   int32_t power = 1;
   while (power * 2 <= num_heads) power *= 2;
   std::vector<float> slopes;

@@ -75,6 +75,8 @@ absl::Status ReadSandwich(const JsonObject& object, int32_t pattern, ModelConfig
   config.attention_scale = 1.0 / std::sqrt(query_scalar);
   fields.Real("attn_logit_softcapping", config.attention_softcap);
   fields.Real("final_logit_softcapping", config.output_softcap);
+  if (object.IsNull("attn_logit_softcapping")) config.attention_softcap = 0;
+  if (object.IsNull("final_logit_softcapping")) config.output_softcap = 0;
   fields.OptionalSize("sliding_window", 1, window);
   fields.OptionalSize("sliding_window_pattern", 1, pattern);
   fields.Fail(ReadLayerTypes(
@@ -116,8 +118,8 @@ absl::Status ReadGemma3(const JsonObject& object, ModelConfig& config) {
 }
 
 // The converter has added the one to the norms already. `exception`: the layers of the one size whose queries are not
-// scaled by the head size.
-void ReadSandwichGguf(GgufFields& fields, int32_t pattern, int32_t exception, ModelConfig& config) {
+// scaled by the head size. `window`: of layers that have one, where the file does not say; 0: none has.
+void ReadSandwichGguf(GgufFields& fields, int32_t pattern, int32_t exception, int32_t window, ModelConfig& config) {
   SetGemma(config);
   config.block = BlockShape::kSandwich;
   if (config.num_layers == exception) {
@@ -125,7 +127,6 @@ void ReadSandwichGguf(GgufFields& fields, int32_t pattern, int32_t exception, Mo
   }
   fields.Real("attn_logit_softcapping", config.attention_softcap);
   fields.Real("final_logit_softcapping", config.output_softcap);
-  int32_t window = 4096;
   fields.OptionalSize("attention.sliding_window", 0, window);
   SetLayerWindows(
       window, [pattern](int32_t layer) { return (layer + 1) % pattern != 0; }, config);
@@ -137,14 +138,14 @@ void ReadGemma2Gguf(GgufFields& fields, const TensorTable&, ModelConfig& config)
   constexpr int32_t kLayersOf27B = 46;
   config.attention_softcap = 50.0;
   config.output_softcap = 30.0;
-  ReadSandwichGguf(fields, kGemma2Pattern, kLayersOf27B, config);
+  ReadSandwichGguf(fields, kGemma2Pattern, kLayersOf27B, /*window=*/4096, config);
 }
 
 void ReadGemma3Gguf(GgufFields& fields, const TensorTable&, ModelConfig& config) {
   constexpr int32_t kLayersOf27B = 62;
   config.head_norms = true;
   fields.Length("context_length", config.trained_tokens);  // after scaling, as above
-  ReadSandwichGguf(fields, kGemma3Pattern, kLayersOf27B, config);
+  ReadSandwichGguf(fields, kGemma3Pattern, kLayersOf27B, /*window=*/0, config);
   double local_theta = kGemma3LocalTheta;
   fields.Real("rope.freq_base_swa", local_theta);
   SetLocalRope(local_theta, config);

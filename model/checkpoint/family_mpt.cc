@@ -1,6 +1,11 @@
 // MPT: nothing rotates (ALiBi), LayerNorm without bias and no other bias either, queries, keys and values stacked and,
 // if clip_qkv says so, cut to a range.
 
+#include <optional>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "model/checkpoint/error_text.h"
 #include "model/checkpoint/family.h"
 #include "model/checkpoint/gguf_words.h"
 #include "model/checkpoint/hugging_face_fields.h"
@@ -23,17 +28,18 @@ void SetMpt(double max_bias, ModelConfig& config) {
   config.activation = Activation::kGelu;
   config.rotary_size = 0;
   config.ropes.clear();
-  constexpr int32_t kMostHeads = 1 << 20;  // more are refused later
-  if (config.num_heads <= kMostHeads) config.alibi_slopes = AlibiSlopes(config.num_heads, max_bias);
+  config.alibi_slopes = AlibiSlopes(config.num_heads, max_bias);
 }
 
 absl::Status ReadAttention(const JsonObject& attention, ModelConfig& config) {
   JsonFields fields(attention);
   bool alibi = true;
+  bool rope = false;
   bool head_norms = false;
   double max_bias = 8.0;
   double scale = 0.0;
   fields.Bool("alibi", alibi);
+  fields.Bool("rope", rope);
   fields.Bool("qk_ln", head_norms);
   fields.Real("alibi_bias_max", max_bias);
   fields.Real("clip_qkv", config.qkv_clip);
@@ -41,11 +47,29 @@ absl::Status ReadAttention(const JsonObject& attention, ModelConfig& config) {
   fields.OptionalSize("kv_n_heads", 1, config.num_kv_heads);
   if (!fields.status().ok()) return fields.status();
   if (!alibi) return absl::UnimplementedError("key attn_config.alibi is false: learned positions are not supported");
+  if (rope) return absl::UnimplementedError("key attn_config.rope is true, which is not supported");
   if (head_norms) return absl::UnimplementedError("key attn_config.qk_ln is true, which is not supported");
+  const absl::StatusOr<std::optional<int64_t>> window = attention.FindInteger("sliding_window_size", -1, 1 << 30);
+  if (!window.ok()) return window.status();
+  if (window->value_or(-1) > 0) {
+    return absl::UnimplementedError("key attn_config.sliding_window_size is more than 0, which is not supported");
+  }
   if (!(max_bias > 0 && max_bias < 1e4)) return attention.Wrong("alibi_bias_max", "is not more than 0 and below 10000");
   if (scale != 0.0) config.attention_scale = scale;
   SetMpt(max_bias, config);
   return absl::OkStatus();
+}
+
+// Newer files say more of it than its width.
+absl::Status CheckFeedForward(const JsonObject& object) {
+  const absl::StatusOr<std::optional<JsonObject>> config = object.FindObject("ffn_config");
+  if (!config.ok() || !config->has_value()) return config.status();
+  const absl::StatusOr<std::optional<JsonObject>> activation = (*config)->FindObject("ffn_act_fn");
+  if (!activation.ok() || !activation->has_value()) return activation.status();
+  const absl::StatusOr<std::optional<std::string>> name = (*activation)->FindString("name");
+  if (!name.ok() || name->value_or("gelu") == "gelu") return name.status();
+  return absl::UnimplementedError(
+      absl::StrCat("key ffn_config.ffn_act_fn.name is ", Quoted(**name), ", which is not supported"));
 }
 
 absl::Status Read(const JsonObject& object, ModelConfig& config) {
@@ -72,6 +96,13 @@ absl::Status Read(const JsonObject& object, ModelConfig& config) {
   constexpr double kMost = 1 << 30;
   if (!(feed_forward >= 1 && feed_forward < kMost)) return object.Wrong("expansion_ratio", "makes no sensible size");
   config.feed_forward_size = static_cast<int32_t>(feed_forward);
+  std::string norm = "layernorm";
+  fields.Text("norm_type", norm);
+  if (!fields.status().ok()) return fields.status();
+  if (norm != "layernorm" && norm != "low_precision_layernorm") {
+    return absl::UnimplementedError(absl::StrCat("key norm_type is ", Quoted(norm), ", which is not supported"));
+  }
+  if (absl::Status status = CheckFeedForward(object); !status.ok()) return status;
   if (object.Find("logit_scale") != nullptr) {
     return absl::UnimplementedError("key logit_scale: scaled logits are not supported");
   }

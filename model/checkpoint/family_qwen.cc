@@ -24,6 +24,7 @@ absl::Status ReadCommon(const JsonObject& object, ModelConfig& config) {
   fields.Fail(ReadActivation(object, "hidden_act", config));
   fields.Bool("use_sliding_window", slides);
   fields.OptionalSize("sliding_window", 0, window);
+  if (object.IsNull("sliding_window")) window = 0;
   fields.OptionalSize("max_window_layers", 0, first_sliding);
   const auto is_late = [first_sliding](int32_t layer) { return layer >= first_sliding; };
   fields.Fail(ReadLayerTypes(object, slides ? window : 0, is_late, config));

@@ -30,7 +30,9 @@ absl::StatusOr<RopeScalingKind> ReadRopeKind(const JsonObject& rope) {
   if (kind == "default") return RopeScalingKind::kNone;
   if (kind == "linear") return RopeScalingKind::kLinear;
   if (kind == "llama3") return RopeScalingKind::kLlama3;
-  if (kind == "yarn") return RopeScalingKind::kYarn;
+  // Phi-3's early files call their lists of factors so.
+  const bool has_lists = rope.Find("long_factor") != nullptr;
+  if (kind == "yarn") return has_lists ? RopeScalingKind::kLongRope : RopeScalingKind::kYarn;
   if (kind == "longrope" || kind == "su") return RopeScalingKind::kLongRope;
   const bool grows = kind == "dynamic";
   return absl::UnimplementedError(

@@ -86,6 +86,11 @@ const json* JsonObject::Find(absl::string_view key) const {
   return found == object_->end() || found->is_null() ? nullptr : &*found;
 }
 
+bool JsonObject::IsNull(absl::string_view key) const {
+  const auto found = object_->find(std::string(key));
+  return found != object_->end() && found->is_null();
+}
+
 absl::Status JsonObject::Wrong(absl::string_view key, absl::string_view reason) const {
   return absl::InvalidArgumentError(absl::StrCat("key ", where_, key, " ", reason));
 }

@@ -37,6 +37,8 @@ class JsonObject {
 
   // nullptr if absent or null.
   const nlohmann::json* Find(absl::string_view key) const;
+  // True if it is there and null: where a default is something, null says that there is nothing.
+  bool IsNull(absl::string_view key) const;
 
   absl::StatusOr<int64_t> GetInteger(absl::string_view key, int64_t min, int64_t max) const;
   absl::StatusOr<std::optional<int64_t>> FindInteger(absl::string_view key, int64_t min, int64_t max) const;

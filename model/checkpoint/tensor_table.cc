@@ -128,6 +128,13 @@ std::vector<TensorNeed> TensorsNeeded(const ModelConfig& config) {
 }
 
 absl::Status CheckTensors(const ModelConfig& config, const TensorTable& tensors) {
+  // Before their names are made: a few bytes of configuration can ask for millions.
+  const int64_t per_layer = config.head_norms_differ ? int64_t{config.num_heads} + config.num_kv_heads : 1;
+  const int64_t least = config.num_layers * per_layer;
+  if (const int64_t count = static_cast<int64_t>(tensors.tensors().size()); count < least) {
+    return absl::NotFoundError(
+        absl::StrCat("the file has ", count, " tensors; its configuration needs more than ", least));
+  }
   absl::flat_hash_set<std::string> known;
   for (const TensorNeed& need : TensorsNeeded(config)) {
     const absl::StatusOr<TensorView> found = tensors.Get(need.canonical_name, need.shape);

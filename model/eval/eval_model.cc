@@ -38,11 +38,14 @@ EncodeFunction EvalModel::encode() const {
 }
 
 absl::StatusOr<std::vector<TokenId>> EvalModel::TextBegin() const {
-  if (!options_.bos) return std::vector<TokenId>{};
-  if (!checkpoint_->config().bos_token.has_value()) {
+  const ModelConfig& config = checkpoint_->config();
+  if (options_.bos && !config.bos_token.has_value()) {
     return absl::InvalidArgumentError("--bos: the model has no BOS token");
   }
-  return std::vector<TokenId>{*checkpoint_->config().bos_token};
+  std::vector<TokenId> begin;
+  if (config.sink_token.has_value()) begin.push_back(*config.sink_token);  // the model was trained with it
+  if (options_.bos) begin.push_back(*config.bos_token);
+  return begin;
 }
 
 absl::StatusOr<std::vector<TokenId>> EvalModel::TextTokens(const std::vector<std::string>& files,
@@ -51,7 +54,8 @@ absl::StatusOr<std::vector<TokenId>> EvalModel::TextTokens(const std::vector<std
   auto begin = TextBegin();
   if (!begin.ok()) return begin.status();
   const int64_t num_begin = static_cast<int64_t>(begin->size());
-  if (num_tokens > 0 && num_tokens <= num_begin) return absl::InvalidArgumentError("--tokens: too few for --bos");
+  if (num_tokens > 0 && num_tokens <= num_begin)
+    return absl::InvalidArgumentError("--tokens: too few for what the model puts before a text");
   auto text = FirstTokens(files, num_tokens > 0 ? num_tokens - num_begin : num_tokens, encode());
   if (!text.ok()) return text.status();
   begin->insert(begin->end(), text->begin(), text->end());
@@ -78,6 +82,9 @@ absl::StatusOr<QuestionSession> EvalModel::Session(const std::vector<QuestionTex
   if (!chat_template.ok()) return chat_template.status();
   auto opening = (*chat_template)->Opening({});
   if (!opening.ok()) return opening.status();
+  if (const std::optional<TokenId> sink = checkpoint_->config().sink_token; sink.has_value()) {
+    opening->tokens.insert(opening->tokens.begin(), *sink);
+  }
   QuestionSession session = {opening->tokens, (*chat_template)->reply_end(), {}};
   for (const QuestionText& text : questions) {
     auto turn = (*chat_template)->Turn(text.question);

@@ -78,6 +78,17 @@ TEST(ModelConfigTest, ChecksScalingByItsKind) {
   ExpectInvalid(with(RopeScalingKind::kLlama3, [](RopeScaling& s) { s.original_length = 0; }), "original_length is 0");
   ExpectInvalid(with(RopeScalingKind::kLlama3, [](RopeScaling& s) { s.high_freq_factor = 1.0; }), "high_freq_factor 1");
   ExpectInvalid(with(RopeScalingKind::kYarn, [](RopeScaling& s) { s.beta_slow = 32.0; }), "beta_fast 32");
+  const auto flat = [](RopeScalingKind kind) {
+    return Validate([kind](ModelConfig& config) {
+      config.ropes.front().theta = 1.0;
+      RopeScaling& scaling = config.ropes.front().scaling;
+      scaling.kind = kind;
+      scaling.factor = 2.0;
+      scaling.original_length = 1024;
+    });
+  };
+  EXPECT_TRUE(flat(RopeScalingKind::kLinear).ok());
+  ExpectInvalid(flat(RopeScalingKind::kYarn), "rope_theta");
   ExpectInvalid(with(RopeScalingKind::kYarn, [](RopeScaling& s) { s.attention_factor = kNan; }), "attention_factor");
   ExpectInvalid(with(RopeScalingKind::kLongRope, [](RopeScaling& s) { s.long_factors.pop_back(); }),
                 "long_factor has 1 elements; rotary_size 4 needs 2");

@@ -34,6 +34,12 @@ TEST(FamilyFalconTest, RwHasAlibiScaledLikeItsScores) {
   EXPECT_FLOAT_EQ(config->alibi_slopes[0], 0.25f / 4);  // head size 16
 }
 
+TEST(FamilyFalconTest, NoNumberOfHeadsTakesLong) {
+  const auto config = ReadGoldenConfig(
+      "falcon_rw", {{"num_attention_heads", 2147483647}, {"num_kv_heads", 2147483647}, {"hidden_size", 2147483647}});
+  ExpectInvalid(config.ok() ? ValidateModelConfig(*config) : config.status(), "it must be from 1 to");
+}
+
 TEST(FamilyFalconTest, NamesWrongMembers) {
   ExpectInvalid(ReadGoldenConfig("falcon_7b", {{"multi_query", 1}}).status(), "multi_query is not true or false");
   ExpectInvalid(ReadGoldenConfig("falcon_7b", {{"num_hidden_layers", nullptr}}).status(),

@@ -26,6 +26,16 @@ TEST(FamilyGemmaTest, Gemma2SlidesEveryOtherLayerAndBoundsSoftly) {
   EXPECT_EQ(config->layer(2).window_tokens, 12);
 }
 
+TEST(FamilyGemmaTest, ANullTurnsABoundOff) {
+  nlohmann::json config = GoldenFamily("gemma2")["published"];
+  config["attn_logit_softcapping"] = nullptr;
+  EXPECT_EQ(ReadHuggingFaceConfig(JsonObject(config))->attention_softcap, 0);
+  config.erase("attn_logit_softcapping");
+  EXPECT_EQ(ReadHuggingFaceConfig(JsonObject(config))->attention_softcap, 50) << "transformers' default";
+  config["final_logit_softcapping"] = nullptr;
+  EXPECT_EQ(ReadHuggingFaceConfig(JsonObject(config))->output_softcap, 0);
+}
+
 TEST(FamilyGemmaTest, Gemma3sLocalLayersTurnFaster) {
   const auto config = ReadGoldenConfig("gemma3", {}, "published");
   EXPECT_TRUE(config->head_norms);

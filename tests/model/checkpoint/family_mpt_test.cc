@@ -28,6 +28,11 @@ TEST(FamilyMptTest, RefusesWhatItWouldGetWrong) {
   ExpectUnimplemented(attention({{"alibi", false}}), "learned positions are not supported");
   ExpectUnimplemented(attention({{"qk_ln", true}}), "attn_config.qk_ln is true");
   ExpectInvalid(attention({{"alibi_bias_max", 0}}), "attn_config.alibi_bias_max");
+  ExpectUnimplemented(attention({{"rope", true}}), "attn_config.rope is true");
+  ExpectUnimplemented(attention({{"sliding_window_size", 512}}), "attn_config.sliding_window_size is more than 0");
+  ExpectUnimplemented(ReadGoldenConfig("mpt", {{"norm_type", "rmsnorm"}}).status(), "norm_type is \"rmsnorm\"");
+  ExpectUnimplemented(ReadGoldenConfig("mpt", {{"ffn_config", {{"ffn_act_fn", {{"name", "relu"}}}}}}).status(),
+                      "ffn_act_fn.name is \"relu\"");
   ExpectUnimplemented(ReadGoldenConfig("mpt", {{"logit_scale", 2}}).status(), "logit_scale");
   ExpectInvalid(ReadGoldenConfig("mpt", {{"expansion_ratio", -3}}).status(), "expansion_ratio makes no sensible size");
   ExpectInvalid(ReadGoldenConfig("mpt", {{"d_model", 0}}).status(), "d_model is 0");

@@ -27,6 +27,9 @@ TEST(FamilyPhi3Test, ReadsLongRope) {
   EXPECT_EQ(scaling.factor, 4096.0 / 32);
   EXPECT_EQ(scaling.short_factors.size(), 8u);
   EXPECT_EQ(scaling.long_factors.back(), 12.0f);
+  const auto yarn = ReadGoldenConfig("phi3_longrope_long", {{"rope_parameters", {{"rope_type", "yarn"}}}});
+  ASSERT_TRUE(yarn.ok()) << yarn.status();
+  EXPECT_EQ(yarn->ropes, config->ropes) << "an early name of the same";
   const auto with = [](const nlohmann::json& rope) {
     return ReadGoldenConfig("phi3_longrope_long", {{"rope_parameters", rope}}).status();
   };

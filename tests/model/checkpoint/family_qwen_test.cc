@@ -25,6 +25,9 @@ TEST(FamilyQwenTest, LateLayersSlideIfTheConfigurationSaysSo) {
   EXPECT_TRUE(ReadGoldenConfig("qwen2", {}, "published")->layers.empty());
   const auto sliding = ReadGoldenConfig("qwen2_layer_windows", {}, "published");
   EXPECT_EQ(sliding->layers, (std::vector<LayerView>{{}, {.window_tokens = 12, .rope = 0}}));
+  nlohmann::json null = GoldenFamily("qwen2_layer_windows")["published"];
+  null["sliding_window"] = nullptr;
+  EXPECT_TRUE(ReadHuggingFaceConfig(JsonObject(null))->layers.empty());
 }
 
 }  // namespace

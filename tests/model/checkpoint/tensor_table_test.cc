@@ -91,6 +91,15 @@ TEST(TensorTableTest, AcceptsExactlyTheseTensors) {
   ExpectUnimplemented(CheckTensors(config, table), "is not part of a llama network with 2 layers");
 }
 
+TEST(TensorTableTest, MillionsOfTensorsAreNotEvenNamed) {
+  ModelConfig config = SmallConfig();
+  config.head_norms = config.head_norms_differ = true;
+  config.num_layers = 1024;
+  config.num_heads = config.num_kv_heads = 4096;
+  ExpectError(CheckTensors(config, Complete(SmallConfig())), absl::StatusCode::kNotFound,
+              "its configuration needs more than 8388608");
+}
+
 TEST(TensorTableTest, ChecksShapesAndNames) {
   const TensorTable table = Complete(SmallConfig());
   EXPECT_EQ(table.Get("norm.weight", {8})->name, "file.norm.weight");
