@@ -113,7 +113,6 @@ absl::Status CheckDivisors(absl::string_view field, absl::Span<const float> divi
 
 absl::Status CheckRope(const Rope& rope, int32_t rotary_size) {
   absl::Status status = CheckReal("rope_theta", rope.theta, 1.0, 1e12);
-  status.Update(CheckRopeScaling(rope.scaling));
   // It divides by the base's logarithm.
   if (rope.scaling.kind == RopeScalingKind::kYarn) status.Update(CheckReal("rope_theta", rope.theta, 1.001, 1e12));
   if (rope.scaling.kind == RopeScalingKind::kLongRope) {
@@ -181,7 +180,9 @@ absl::Status CheckTokens(const ModelConfig& config) {
 }  // namespace
 
 absl::Status ValidateModelConfig(const ModelConfig& config) {
-  absl::Status status = CheckSizes(config);
+  absl::Status status;
+  for (const Rope& rope : config.ropes) status.Update(CheckRopeScaling(rope.scaling));
+  status.Update(CheckSizes(config));  // of which trained_tokens may come from a scaling
   if (!status.ok()) return status;
   status = CheckNumbers(config);
   status.Update(CheckPositions(config));

@@ -12,6 +12,11 @@ constexpr int64_t kMaxInt32 = std::numeric_limits<int32_t>::max();
 
 }  // namespace
 
+void SetUnstatedHeads(ModelConfig& config) {
+  if (config.num_kv_heads == 0) config.num_kv_heads = config.num_heads;
+  if (config.head_size == 0) config.head_size = config.hidden_size / config.num_heads;
+}
+
 template <typename Found, typename Value>
 void ConfigFields::Keep(const absl::StatusOr<std::optional<Found>>& found, Value& value) {
   if (!found.ok()) {
@@ -30,6 +35,9 @@ void ConfigFields::Require(absl::string_view key, int64_t max, Value& value) {
 
 void ConfigFields::Size(absl::string_view key, int32_t& size) { Require(key, kMaxInt32, size); }
 void ConfigFields::Length(absl::string_view key, int64_t& tokens) { Require(key, kMaxConfigTokens, tokens); }
+void ConfigFields::OptionalLength(absl::string_view key, int64_t& tokens) {
+  Keep(FindInteger(key, 1, kMaxConfigTokens), tokens);
+}
 void ConfigFields::OptionalSize(absl::string_view key, int32_t min, int32_t& size) {
   Keep(FindInteger(key, min, kMaxInt32), size);
 }

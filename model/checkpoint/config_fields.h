@@ -13,11 +13,16 @@
 #include "absl/strings/string_view.h"
 #include "model/checkpoint/gguf_metadata.h"
 #include "model/checkpoint/json_object.h"
+#include "model/model_config.h"
 
 namespace perennial {
 
 // Far beyond any model's length; ValidateModelConfig has the last word.
 inline constexpr int64_t kMaxConfigTokens = int64_t{1} << 40;
+
+// What configurations leave out: num_kv_heads of 0 become num_heads, head_size 0 becomes hidden_size / num_heads.
+// REQUIRES: hidden_size and num_heads of at least 1.
+void SetUnstatedHeads(ModelConfig& config);
 
 // What the two formats have in common. Sizes are 32-bit, reals finite.
 class ConfigFields {
@@ -30,7 +35,8 @@ class ConfigFields {
   // At least 1; INVALID_ARGUMENT if absent.
   void Size(absl::string_view key, int32_t& size);
   void Length(absl::string_view key, int64_t& tokens);
-  // At least `min`.
+  // At least 1, `min`.
+  void OptionalLength(absl::string_view key, int64_t& tokens);
   void OptionalSize(absl::string_view key, int32_t min, int32_t& size);
   void Real(absl::string_view key, double& value);
   void Real(absl::string_view key, float& value);

@@ -8,6 +8,7 @@
 #include "model/checkpoint/family.h"
 #include "model/checkpoint/gguf_words.h"
 #include "model/checkpoint/hugging_face_fields.h"
+#include "model/checkpoint/hugging_face_rope.h"
 
 namespace perennial {
 namespace {
@@ -53,22 +54,19 @@ struct Shape {
   bool parallel = true;
   bool alibi = false;
   bool bias = false;
-  int32_t parallel_norms = 0;  // 0: not said
+  int32_t parallel_norms = 2;
 };
 
 absl::Status ReadPlainSizes(JsonFields& fields, const Shape& shape, ModelConfig& config) {
   fields.Size("vocab_size", config.vocab_size);
-  fields.Size("hidden_size", config.hidden_size);
+  fields.Size(fields.object().Find("n_embed") != nullptr ? "n_embed" : "hidden_size", config.hidden_size);
   fields.Size("num_hidden_layers", config.num_layers);
   fields.Size("num_attention_heads", config.num_heads);
-  config.trained_tokens = 2048;  // what transformers takes where the file does not say; so below
-  if (fields.object().Find("max_position_embeddings") != nullptr) {
-    fields.Length("max_position_embeddings", config.trained_tokens);
-  }
-  if (!fields.status().ok()) return fields.status();
-  config.head_size = config.hidden_size / config.num_heads;
-  config.num_kv_heads = config.num_heads;
+  config.trained_tokens = 2048;  // transformers' defaults, here and below
+  fields.OptionalLength("max_position_embeddings", config.trained_tokens);
   fields.OptionalSize("num_kv_heads", 1, config.num_kv_heads);
+  if (!fields.status().ok()) return fields.status();
+  SetUnstatedHeads(config);
   if (!shape.new_architecture && shape.multi_query) config.num_kv_heads = 1;
   constexpr int32_t kMostHidden = 1 << 20;  // more is refused later
   config.feed_forward_size = 4 * std::min(config.hidden_size, kMostHidden);
@@ -78,15 +76,27 @@ absl::Status ReadPlainSizes(JsonFields& fields, const Shape& shape, ModelConfig&
   return fields.status();
 }
 
-absl::Status Read(const JsonObject& object, ModelConfig& config) {
+absl::Status ReadShape(const JsonObject& object, Shape& shape) {
   JsonFields fields(object);
-  Shape shape;
   fields.Bool("new_decoder_architecture", shape.new_architecture);
   fields.Bool("multi_query", shape.multi_query);
   fields.Bool("parallel_attn", shape.parallel);
   fields.Bool("alibi", shape.alibi);
   fields.Bool("bias", shape.bias);
   fields.OptionalSize("num_ln_in_parallel_attn", 1, shape.parallel_norms);
+  if (!fields.status().ok()) return fields.status();
+  if (object.IsNull("multi_query")) shape.multi_query = false;
+  if (object.IsNull("parallel_attn")) shape.parallel = false;
+  if (!shape.new_architecture) return absl::OkStatus();
+  if (!shape.parallel) return object.Wrong("parallel_attn", "is not true, which new_decoder_architecture needs");
+  if (shape.parallel_norms > 2) return object.Wrong("num_ln_in_parallel_attn", "is not 1 or 2");
+  return absl::OkStatus();
+}
+
+absl::Status Read(const JsonObject& object, ModelConfig& config) {
+  JsonFields fields(object);
+  Shape shape;
+  if (absl::Status read = ReadShape(object, shape); !read.ok()) return read;
   if (absl::Status read = ReadPlainSizes(fields, shape, config); !read.ok()) return read;
   SetFalcon(config);
   config.norm_bias = true;
@@ -94,10 +104,10 @@ absl::Status Read(const JsonObject& object, ModelConfig& config) {
   config.qkv_bias = config.attention_out_bias = config.feed_forward_bias = shape.bias;
   fields.Real("layer_norm_epsilon", config.norm_epsilon);
   fields.Fail(ReadActivation(object, "activation", config));
-  const bool two_norms = shape.new_architecture && shape.parallel_norms != 1;
-  config.block = two_norms                                  ? BlockShape::kParallelTwoNorms
-                 : shape.parallel || shape.new_architecture ? BlockShape::kParallelOneNorm
-                                                            : BlockShape::kSequential;
+  const bool two_norms = shape.new_architecture && shape.parallel_norms == 2;
+  config.block = two_norms        ? BlockShape::kParallelTwoNorms
+                 : shape.parallel ? BlockShape::kParallelOneNorm
+                                  : BlockShape::kSequential;
   if (shape.alibi) {
     config.ropes.clear();
     // The scores are scaled after the bias was added: so it is scaled too.
@@ -110,10 +120,17 @@ absl::Status Read(const JsonObject& object, ModelConfig& config) {
   return fields.status();
 }
 
-void ReadGguf(GgufFields&, const TensorTable& tensors, ModelConfig& config) {
+// llama.cpp rotates in every Falcon, and has neither biases nor sequential blocks for it.
+void ReadGguf(GgufFields& fields, const TensorTable& tensors, ModelConfig& config) {
   SetFalcon(config);
-  config.block = tensors.Find("layers.0.post_attention_layernorm.weight") != nullptr ? BlockShape::kParallelTwoNorms
-                                                                                     : BlockShape::kParallelOneNorm;
+  const TensorView* const second_norm = tensors.Find("layers.0.post_attention_layernorm.weight");
+  const bool is_sequential = second_norm != nullptr && second_norm->name == "blk.0.ffn_norm.weight";
+  if (is_sequential || config.qkv_bias || config.attention_out_bias || config.feed_forward_bias) {
+    fields.Fail(
+        absl::UnimplementedError("a Falcon with biases or sequential blocks (Falcon-RW) is not supported in GGUF, "
+                                 "which has no words for it; use its Hugging Face directory"));
+  }
+  config.block = second_norm != nullptr ? BlockShape::kParallelTwoNorms : BlockShape::kParallelOneNorm;
 }
 
 }  // namespace

@@ -4,10 +4,12 @@
 // five of six, frequencies of their own.
 
 #include <cmath>
+#include <utility>
 
 #include "model/checkpoint/family.h"
 #include "model/checkpoint/gguf_words.h"
 #include "model/checkpoint/hugging_face_fields.h"
+#include "model/checkpoint/hugging_face_rope.h"
 
 namespace perennial {
 namespace {
@@ -49,24 +51,31 @@ void SetGemma(ModelConfig& config) {
   config.embedding_scale = std::sqrt(static_cast<double>(config.hidden_size));
 }
 
-absl::Status ReadCommon(const JsonObject& object, ModelConfig& config) {
-  config.head_size = 256;  // transformers' defaults
+// `activation_key`: the first model's has another name.
+absl::Status ReadCommon(const JsonObject& object, absl::string_view activation_key, ModelConfig& config) {
+  config.head_size = 256;  // transformers' defaults, here and below
   config.tied_embeddings = true;
   config.norm_epsilon = 1e-6f;
   config.norm_adds_one = true;
   if (absl::Status read = ReadSizes(object, config); !read.ok()) return read;
   SetGemma(config);
   JsonFields fields(object);
+  bool looks_ahead = false;
   fields.Real("rms_norm_eps", config.norm_epsilon);
   fields.Bool("attention_bias", config.qkv_bias);
   config.attention_out_bias = config.qkv_bias;
-  fields.Fail(ReadActivation(object, "hidden_activation", config));
+  fields.Bool("use_bidirectional_attention", looks_ahead);
+  if (looks_ahead) {
+    fields.Fail(absl::UnimplementedError("key use_bidirectional_attention is true, which is not supported"));
+  }
+  fields.Fail(ReadActivation(object, activation_key, config));
   return fields.status();
 }
 
 // What Gemma 2 added and Gemma 3 kept. `pattern`: see above.
 absl::Status ReadSandwich(const JsonObject& object, int32_t pattern, ModelConfig& config) {
-  if (absl::Status read = ReadCommon(object, config); !read.ok()) return read;
+  config.num_kv_heads = 4;
+  if (absl::Status read = ReadCommon(object, "hidden_activation", config); !read.ok()) return read;
   config.block = BlockShape::kSandwich;
   double query_scalar = 256;
   int32_t window = 4096;
@@ -77,44 +86,49 @@ absl::Status ReadSandwich(const JsonObject& object, int32_t pattern, ModelConfig
   fields.Real("final_logit_softcapping", config.output_softcap);
   if (object.IsNull("attn_logit_softcapping")) config.attention_softcap = 0;
   if (object.IsNull("final_logit_softcapping")) config.output_softcap = 0;
-  fields.OptionalSize("sliding_window", 1, window);
-  fields.OptionalSize("sliding_window_pattern", 1, pattern);
+  ReadWindow(fields, window);
+  if (window == 0 && pattern != 1 && object.Find("layer_types") == nullptr) {
+    fields.Fail(object.Wrong("sliding_window", "is null, but some layers need one"));
+  }
   fields.Fail(ReadLayerTypes(
       object, window, [pattern](int32_t layer) { return (layer + 1) % pattern != 0; }, config));
   return fields.status();
 }
 
 absl::Status ReadGemma(const JsonObject& object, ModelConfig& config) {
-  if (absl::Status read = ReadCommon(object, config); !read.ok()) return read;
+  config.num_kv_heads = 16;
+  config.trained_tokens = 8192;
+  if (absl::Status read = ReadCommon(object, "hidden_act", config); !read.ok()) return read;
+  if (config.activation == Activation::kGelu) config.activation = Activation::kGeluTanh;  // early files mean it
   return ReadRopes(object, RopeWords(), config);
 }
 
 absl::Status ReadGemma2(const JsonObject& object, ModelConfig& config) {
+  config.trained_tokens = 8192;
   config.attention_softcap = 50.0;
   config.output_softcap = 30.0;
   if (absl::Status read = ReadSandwich(object, kGemma2Pattern, config); !read.ok()) return read;
   return ReadRopes(object, RopeWords(), config);
 }
 
-// The windowed layers get frequencies of their own, if they have none yet.
-void SetLocalRope(double theta, ModelConfig& config) {
-  if (config.ropes.size() > 1 || config.layers.empty()) return;
-  config.ropes.push_back({.theta = theta, .scaling = {}, .frequency_divisors = {}});
+Rope RopeOf(double theta) { return {.theta = theta, .scaling = {}, .frequency_divisors = {}}; }
+
+// The windowed layers, if there are any, get frequencies of their own.
+void SetLocalRope(Rope rope, ModelConfig& config) {
+  if (config.layers.empty()) return;
+  config.ropes.push_back(std::move(rope));
   for (LayerView& layer : config.layers) layer.rope = layer.window_tokens > 0 ? 1 : 0;
 }
 
 absl::Status ReadGemma3(const JsonObject& object, ModelConfig& config) {
   config.head_norms = true;
-  config.ropes.front().theta = kGemma3Theta;
-  if (absl::Status read = ReadSandwich(object, kGemma3Pattern, config); !read.ok()) return read;
-  const int64_t stated_tokens = config.trained_tokens;  // after scaling, whatever its kind
-  double local_theta = kGemma3LocalTheta;
+  config.trained_tokens = 131072;  // after scaling, whatever its kind
+  config.ropes = {RopeOf(kGemma3Theta), RopeOf(kGemma3LocalTheta)};
+  int32_t pattern = kGemma3Pattern;
   JsonFields fields(object);
-  fields.Real("rope_local_base_freq", local_theta);
-  fields.Fail(ReadRopes(object, RopeWords(), config));
-  config.trained_tokens = stated_tokens;
-  SetLocalRope(local_theta, config);
-  return fields.status();
+  fields.OptionalSize("sliding_window_pattern", 1, pattern);
+  fields.Fail(ReadSandwich(object, pattern, config));
+  return fields.status().ok() ? ReadLayerRopes(object, config) : fields.status();
 }
 
 // The converter has added the one to the norms already. `exception`: the layers of the one size whose queries are not
@@ -128,8 +142,7 @@ void ReadSandwichGguf(GgufFields& fields, int32_t pattern, int32_t exception, in
   fields.Real("attn_logit_softcapping", config.attention_softcap);
   fields.Real("final_logit_softcapping", config.output_softcap);
   fields.OptionalSize("attention.sliding_window", 0, window);
-  SetLayerWindows(
-      window, [pattern](int32_t layer) { return (layer + 1) % pattern != 0; }, config);
+  ReadLayerWindows(window, pattern, fields, config);
 }
 
 void ReadGemmaGguf(GgufFields&, const TensorTable&, ModelConfig& config) { SetGemma(config); }
@@ -139,6 +152,9 @@ void ReadGemma2Gguf(GgufFields& fields, const TensorTable&, ModelConfig& config)
   config.attention_softcap = 50.0;
   config.output_softcap = 30.0;
   ReadSandwichGguf(fields, kGemma2Pattern, kLayersOf27B, /*window=*/4096, config);
+  Rope local = config.ropes.front();
+  fields.Real("rope.freq_base_swa", local.theta);
+  if (local != config.ropes.front()) SetLocalRope(std::move(local), config);
 }
 
 void ReadGemma3Gguf(GgufFields& fields, const TensorTable&, ModelConfig& config) {
@@ -148,7 +164,7 @@ void ReadGemma3Gguf(GgufFields& fields, const TensorTable&, ModelConfig& config)
   ReadSandwichGguf(fields, kGemma3Pattern, kLayersOf27B, /*window=*/0, config);
   double local_theta = kGemma3LocalTheta;
   fields.Real("rope.freq_base_swa", local_theta);
-  SetLocalRope(local_theta, config);
+  SetLocalRope(RopeOf(local_theta), config);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include "model/checkpoint/family.h"
 #include "model/checkpoint/gguf_words.h"
 #include "model/checkpoint/hugging_face_fields.h"
+#include "model/checkpoint/hugging_face_rope.h"
 
 namespace perennial {
 namespace {
@@ -28,6 +29,7 @@ void SetNeox(bool parallel, ModelConfig& config) {
 }
 
 absl::Status Read(const JsonObject& object, ModelConfig& config) {
+  config.trained_tokens = 2048;  // transformers' defaults, here and below
   if (absl::Status read = ReadSizes(object, config); !read.ok()) return read;
   bool parallel = true;
   bool attention_bias = true;

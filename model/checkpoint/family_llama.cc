@@ -4,6 +4,7 @@
 #include "model/checkpoint/family.h"
 #include "model/checkpoint/gguf_words.h"
 #include "model/checkpoint/hugging_face_fields.h"
+#include "model/checkpoint/hugging_face_rope.h"
 
 namespace perennial {
 namespace {
@@ -17,7 +18,7 @@ constexpr absl::string_view kMistral[] = {"MistralForCausalLM", "mistral"};
 
 absl::Status ReadCommon(const JsonObject& object, ModelConfig& config) {
   if (absl::Status read = ReadSizes(object, config); !read.ok()) return read;
-  config.norm_epsilon = 1e-6f;  // transformers' default
+  config.norm_epsilon = 1e-6f;
   JsonFields fields(object);
   fields.Real("rms_norm_eps", config.norm_epsilon);
   fields.Fail(ReadActivation(object, "hidden_act", config));
@@ -25,6 +26,7 @@ absl::Status ReadCommon(const JsonObject& object, ModelConfig& config) {
 }
 
 absl::Status ReadLlama(const JsonObject& object, ModelConfig& config) {
+  config.trained_tokens = 2048;  // transformers' defaults, here and below
   if (absl::Status read = ReadCommon(object, config); !read.ok()) return read;
   JsonFields fields(object);
   fields.Bool("attention_bias", config.qkv_bias);
@@ -37,10 +39,12 @@ absl::Status ReadLlama(const JsonObject& object, ModelConfig& config) {
 }
 
 absl::Status ReadMistral(const JsonObject& object, ModelConfig& config) {
+  config.num_kv_heads = 8;
+  config.trained_tokens = 131072;
   if (absl::Status read = ReadCommon(object, config); !read.ok()) return read;
   JsonFields fields(object);
-  int32_t window = 0;
-  fields.OptionalSize("sliding_window", 0, window);
+  int32_t window = 4096;
+  ReadWindow(fields, window);
   fields.Fail(ReadLayerTypes(
       object, window, [](int32_t) { return true; }, config));
   fields.Fail(ReadRopes(object, RopeWords(), config));

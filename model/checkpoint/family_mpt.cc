@@ -37,13 +37,13 @@ absl::Status ReadAttention(const JsonObject& attention, ModelConfig& config) {
   bool rope = false;
   bool head_norms = false;
   double max_bias = 8.0;
-  double scale = 0.0;
   fields.Bool("alibi", alibi);
   fields.Bool("rope", rope);
   fields.Bool("qk_ln", head_norms);
   fields.Real("alibi_bias_max", max_bias);
   fields.Real("clip_qkv", config.qkv_clip);
-  fields.Real("softmax_scale", scale);
+  const absl::StatusOr<std::optional<double>> scale = attention.FindReal("softmax_scale");
+  fields.Fail(scale.status());
   fields.OptionalSize("kv_n_heads", 1, config.num_kv_heads);
   if (!fields.status().ok()) return fields.status();
   if (!alibi) return absl::UnimplementedError("key attn_config.alibi is false: learned positions are not supported");
@@ -55,7 +55,7 @@ absl::Status ReadAttention(const JsonObject& attention, ModelConfig& config) {
     return absl::UnimplementedError("key attn_config.sliding_window_size is more than 0, which is not supported");
   }
   if (!(max_bias > 0 && max_bias < 1e4)) return attention.Wrong("alibi_bias_max", "is not more than 0 and below 10000");
-  if (scale != 0.0) config.attention_scale = scale;
+  config.attention_scale = *scale;
   SetMpt(max_bias, config);
   return absl::OkStatus();
 }
@@ -78,10 +78,10 @@ absl::Status Read(const JsonObject& object, ModelConfig& config) {
   fields.Size("d_model", config.hidden_size);
   fields.Size("n_layers", config.num_layers);
   fields.Size("n_heads", config.num_heads);
-  fields.Length("max_seq_len", config.trained_tokens);
+  config.trained_tokens = 2048;  // transformers' defaults, here and below
+  fields.OptionalLength("max_seq_len", config.trained_tokens);
   if (!fields.status().ok()) return fields.status();
-  config.head_size = config.hidden_size / config.num_heads;
-  config.num_kv_heads = config.num_heads;
+  SetUnstatedHeads(config);
   double expansion = 4;
   bool no_bias = true;
   fields.Real("expansion_ratio", expansion);

@@ -3,6 +3,7 @@
 #include "model/checkpoint/family.h"
 #include "model/checkpoint/gguf_words.h"
 #include "model/checkpoint/hugging_face_fields.h"
+#include "model/checkpoint/hugging_face_rope.h"
 
 namespace perennial {
 namespace {
@@ -20,9 +21,13 @@ const TensorNames* GgufNames(const GgufFile&) {
   return &names;
 }
 
+constexpr RopeWords kRopeWords = {
+    .rotary_part = "partial_rotary_factor", .yarn_is_longrope = true, .original_tokens = 4096};
+
 bool EveryLayer(int32_t) { return true; }
 
 absl::Status Read(const JsonObject& object, ModelConfig& config) {
+  config.trained_tokens = 4096;  // transformers' defaults, here and below
   if (absl::Status read = ReadSizes(object, config); !read.ok()) return read;
   config.qkv_layout = QkvLayout::kStacked;
   config.fused_gate_up = true;
@@ -30,9 +35,9 @@ absl::Status Read(const JsonObject& object, ModelConfig& config) {
   JsonFields fields(object);
   fields.Real("rms_norm_eps", config.norm_epsilon);
   fields.Fail(ReadActivation(object, "hidden_act", config));
-  fields.OptionalSize("sliding_window", 0, window);
+  ReadWindow(fields, window);
   fields.Fail(ReadLayerTypes(object, window, EveryLayer, config));
-  fields.Fail(ReadRopes(object, RopeWords(), config));
+  fields.Fail(ReadRopes(object, kRopeWords, config));
   return fields.status();
 }
 

@@ -3,6 +3,7 @@
 #include "model/checkpoint/family.h"
 #include "model/checkpoint/gguf_words.h"
 #include "model/checkpoint/hugging_face_fields.h"
+#include "model/checkpoint/hugging_face_rope.h"
 
 namespace perennial {
 namespace {
@@ -14,17 +15,18 @@ constexpr absl::string_view kQwen2[] = {"Qwen2ForCausalLM", "qwen2"};
 constexpr absl::string_view kQwen3[] = {"Qwen3ForCausalLM", "qwen3"};
 
 absl::Status ReadCommon(const JsonObject& object, ModelConfig& config) {
+  config.num_kv_heads = 32;  // transformers' defaults, here and below
+  config.trained_tokens = 32768;
   if (absl::Status read = ReadSizes(object, config); !read.ok()) return read;
   config.norm_epsilon = 1e-6f;
   bool slides = false;
-  int32_t window = 4096;  // transformers' defaults
+  int32_t window = 4096;
   int32_t first_sliding = 28;
   JsonFields fields(object);
   fields.Real("rms_norm_eps", config.norm_epsilon);
   fields.Fail(ReadActivation(object, "hidden_act", config));
   fields.Bool("use_sliding_window", slides);
-  fields.OptionalSize("sliding_window", 0, window);
-  if (object.IsNull("sliding_window")) window = 0;
+  if (slides) ReadWindow(fields, window);
   fields.OptionalSize("max_window_layers", 0, first_sliding);
   const auto is_late = [first_sliding](int32_t layer) { return layer >= first_sliding; };
   fields.Fail(ReadLayerTypes(object, slides ? window : 0, is_late, config));

@@ -4,6 +4,7 @@
 #include "model/checkpoint/family.h"
 #include "model/checkpoint/gguf_words.h"
 #include "model/checkpoint/hugging_face_fields.h"
+#include "model/checkpoint/hugging_face_rope.h"
 
 namespace perennial {
 namespace {
@@ -13,6 +14,8 @@ constexpr TensorNames kNames = {.unused = kUnused};
 constexpr absl::string_view kStableLm[] = {"StableLmForCausalLM", "stablelm"};
 
 absl::Status Read(const JsonObject& object, ModelConfig& config) {
+  config.num_kv_heads = 32;  // transformers' defaults, here and below
+  config.trained_tokens = 4096;
   if (absl::Status read = ReadSizes(object, config); !read.ok()) return read;
   config.norm = NormKind::kLayer;
   config.norm_bias = true;
@@ -25,18 +28,19 @@ absl::Status Read(const JsonObject& object, ModelConfig& config) {
   config.head_norms_differ = config.head_norms;
   if (parallel) config.block = BlockShape::kParallelOneNorm;
   fields.Fail(ReadActivation(object, "hidden_act", config));
-  fields.Fail(ReadRopes(object, {.default_rotary_part = 0.25}, config));
+  fields.Fail(ReadRopes(object, {.rotary_part = "partial_rotary_factor", .default_rotary_part = 0.25}, config));
   return fields.status();
 }
 
 // The key use_parallel_residual is written as true for models that do not say it, and are not: a block is parallel if
-// it has no second norm. 12B's norms of heads, which the file keeps in one tensor, are refused as tensors that would
-// not be used.
+// it has no second norm.
 void ReadGguf(GgufFields&, const TensorTable& tensors, ModelConfig& config) {
   config.norm = NormKind::kLayer;
   if (tensors.Find("layers.0.post_attention_layernorm.weight") == nullptr) {
     config.block = BlockShape::kParallelOneNorm;
   }
+  config.head_norms = tensors.Find("layers.0.self_attn.q_layernorm.norms.0.weight") != nullptr;
+  config.head_norms_differ = config.head_norms;
 }
 
 }  // namespace

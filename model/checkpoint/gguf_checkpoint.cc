@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "model/checkpoint/error_text.h"
 #include "model/checkpoint/gguf_config.h"
 #include "model/checkpoint/gguf_reader.h"
@@ -38,6 +39,35 @@ absl::Status ReadRopeDivisors(const GgufFile& file, ModelConfig& config) {
   return absl::OkStatus();
 }
 
+// Norms of heads that differ (StableLM 2) are the rows of one tensor here, and tensors of their own elsewhere.
+absl::Status AddHeadNorms(absl::string_view attention, absl::string_view part, const TensorView& stacked,
+                          TensorTable& table) {
+  const size_t row_bytes = stacked.bytes.size() / static_cast<size_t>(stacked.shape[0]);
+  for (int64_t head = 0; head < stacked.shape[0]; ++head) {
+    TensorView row = {.name = stacked.name,
+                      .type = stacked.type,
+                      .shape = {stacked.shape[1]},
+                      .bytes = stacked.bytes.subspan(static_cast<size_t>(head) * row_bytes, row_bytes)};
+    std::string name = absl::StrCat(attention, part, "_layernorm.norms.", head, ".weight");
+    if (absl::Status added = table.Add(std::move(name), std::move(row)); !added.ok()) return added;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status AddTensor(const TensorNames& names, const TensorView& tensor, TensorTable& table) {
+  constexpr int64_t kMostHeads = 4096;  // more are refused as a tensor that no network has
+  std::string name = CanonicalName(names, tensor.name);
+  const bool has_rows = tensor.shape.size() == 2 && BlockElements(tensor.type) == 1 && tensor.shape[0] >= 1 &&
+                        tensor.shape[0] <= kMostHeads;
+  for (const absl::string_view part : {"q", "k"}) {
+    absl::string_view attention = name;
+    if (has_rows && absl::ConsumeSuffix(&attention, absl::StrCat(part, "_norm.weight"))) {
+      return AddHeadNorms(attention, part, tensor, table);
+    }
+  }
+  return table.Add(std::move(name), tensor);
+}
+
 }  // namespace
 
 absl::StatusOr<CheckpointContents> ReadGgufContents(absl::Span<const std::byte> bytes) {
@@ -51,7 +81,7 @@ absl::StatusOr<CheckpointContents> ReadGgufContents(absl::Span<const std::byte> 
   const TensorNames& names = *(*family)->gguf_names(*file);
   for (const TensorView& tensor : file->tensors) {
     if (IsUnused(names, tensor.name)) continue;
-    if (absl::Status added = contents.tensors.Add(CanonicalName(names, tensor.name), tensor); !added.ok()) return added;
+    if (absl::Status added = AddTensor(names, tensor, contents.tensors); !added.ok()) return added;
   }
   absl::StatusOr<ModelConfig> config = ReadGgufConfig(metadata, contents.tensors);
   if (!config.ok()) return config.status();

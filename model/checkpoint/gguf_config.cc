@@ -14,10 +14,11 @@ namespace {
 
 constexpr int64_t kMaxInt32 = std::numeric_limits<int32_t>::max();
 
-// Head size from key_length, or hidden size / heads, and how much of it rotates.
-void ReadHeadSize(GgufFields& fields, ModelConfig& config) {
-  config.head_size = config.hidden_size / config.num_heads;
+// Key heads and the size of heads, where stated, and how much of a head rotates.
+void ReadHeads(GgufFields& fields, ModelConfig& config) {
+  fields.OptionalSize("attention.head_count_kv", 1, config.num_kv_heads);
   fields.OptionalSize("attention.key_length", 1, config.head_size);
+  SetUnstatedHeads(config);
   int32_t value_size = config.head_size;
   fields.OptionalSize("attention.value_length", 1, value_size);
   config.rotary_size = config.head_size;
@@ -102,9 +103,7 @@ absl::Status ReadNetworkSizes(GgufFields& fields, ModelConfig& config) {
   fields.Size("feed_forward_length", config.feed_forward_size);
   fields.Length("context_length", config.trained_tokens);
   if (!fields.status().ok()) return fields.status();
-  config.num_kv_heads = config.num_heads;
-  fields.OptionalSize("attention.head_count_kv", 1, config.num_kv_heads);
-  ReadHeadSize(fields, config);
+  ReadHeads(fields, config);
   fields.Real("attention.layer_norm_epsilon", config.norm_epsilon);
   fields.Real("attention.layer_norm_rms_epsilon", config.norm_epsilon);
   ReadRope(fields, config.trained_tokens, config.ropes.front());

@@ -93,11 +93,14 @@ absl::StatusOr<absl::string_view> GgufMetadata::GetString(absl::string_view key)
 }
 
 absl::StatusOr<const GgufArray*> GgufMetadata::FindArray(absl::string_view key) const {
-  const GgufValue* const value = Find(key);
-  if (value == nullptr) return nullptr;
-  const GgufArray* const array = std::get_if<GgufArray>(value);
-  if (array == nullptr) return WrongType(key, "an array");
+  const GgufArray* const array = FindArrayOrNull(key);
+  if (array == nullptr && Find(key) != nullptr) return WrongType(key, "an array");
   return array;
+}
+
+const GgufArray* GgufMetadata::FindArrayOrNull(absl::string_view key) const {
+  const GgufValue* const value = Find(key);
+  return value == nullptr ? nullptr : std::get_if<GgufArray>(value);
 }
 
 }  // namespace perennial

@@ -36,6 +36,8 @@ class GgufMetadata {
 
   // nullptr if the key is absent.
   absl::StatusOr<const GgufArray*> FindArray(absl::string_view key) const;
+  // nullptr if the key is absent, or has a value of another type.
+  const GgufArray* FindArrayOrNull(absl::string_view key) const;
 
  private:
   const GgufValue* Find(absl::string_view key) const;

@@ -1,6 +1,10 @@
 #include "model/checkpoint/gguf_words.h"
 
+#include <limits>
+#include <optional>
 #include <vector>
+
+#include "absl/strings/str_cat.h"
 
 namespace perennial {
 namespace {
@@ -19,12 +23,40 @@ constexpr TensorWord kPerLayer[] = {
 constexpr TensorNames kNames = {
     .prefix = "", .layer = "blk.", .whole = kWhole, .per_layer = kPerLayer, .unused = kUnused};
 
+constexpr absl::string_view kPattern = "attention.sliding_window_pattern";
+
+// Elements are bools, or numbers that are not 0; unset for anything else.
+std::optional<bool> Slides(const GgufArray& array, uint64_t layer) {
+  if (array.packed.empty()) return std::nullopt;
+  if (array.element_type == GgufType::kBool) return array.packed[layer] != std::byte{0};
+  const std::optional<int64_t> number = array.Integer(layer);
+  return number.has_value() ? std::optional<bool>(*number != 0) : std::nullopt;
+}
+
 }  // namespace
 
 const absl::Span<const TensorWord> kGgufWhole = kWhole;
 const absl::Span<const absl::string_view> kGgufUnused = kUnused;
 
 const TensorNames* LlamaGgufNames(const GgufFile&) { return &kNames; }
+
+void ReadLayerWindows(int32_t window, int32_t pattern, GgufFields& fields, ModelConfig& config) {
+  const GgufArray* const array = fields.metadata().FindArrayOrNull(fields.Key(kPattern));
+  if (array == nullptr) {
+    fields.OptionalSize(kPattern, 0, pattern);
+    SetLayerWindows(
+        window, [pattern](int32_t layer) { return pattern == 0 || (layer + 1) % pattern != 0; }, config);
+    return;
+  }
+  const size_t num_layers = static_cast<size_t>(config.num_layers);
+  if (array->size != num_layers || !Slides(*array, 0).has_value()) {
+    fields.Fail(absl::InvalidArgumentError(absl::StrCat("metadata key ", fields.Key(kPattern), " is not a list of ",
+                                                        num_layers, " bools, one for each layer")));
+    return;
+  }
+  SetLayerWindows(
+      window, [array](int32_t layer) { return *Slides(*array, static_cast<uint64_t>(layer)); }, config);
+}
 
 void SetLayerWindows(int32_t window, absl::FunctionRef<bool(int32_t)> slides, ModelConfig& config) {
   constexpr int32_t kMostLayers = 1 << 20;  // more are refused later, with a better word

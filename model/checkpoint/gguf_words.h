@@ -8,6 +8,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/types/span.h"
+#include "model/checkpoint/config_fields.h"
 #include "model/checkpoint/gguf_reader.h"
 #include "model/checkpoint/tensor_names.h"
 #include "model/model_config.h"
@@ -24,7 +25,12 @@ extern const absl::Span<const absl::string_view> kGgufUnused;
 // parallel ones alike, as Family::gguf_names wants it.
 const TensorNames* LlamaGgufNames(const GgufFile& file);
 
-// Gives the layers that slide a window of their own; 0: none has one.
+// Gives layers a window of their own (0: none has one): those that key attention.sliding_window_pattern says, which is
+// a list with an element for every layer, or a number: the last of so many layers sees everything (0: no layer does).
+// Without the key, `pattern` is that number.
+void ReadLayerWindows(int32_t window, int32_t pattern, GgufFields& fields, ModelConfig& config);
+
+// The same by a rule.
 void SetLayerWindows(int32_t window, absl::FunctionRef<bool(int32_t)> slides, ModelConfig& config);
 
 }  // namespace perennial

@@ -1,5 +1,10 @@
 // Parts of config.json that many families have in common, for their read_hugging_face (family.h). What transformers
-// calls things, in version 4 and 5.
+// calls things, in version 4 and 5; positions are in hugging_face_rope.h.
+//
+// A key that is absent means what transformers' own configuration class of the family takes for it
+// (tests/golden/families/defaults.json). Not so the sizes of tensors, which every file has: they are missed. Nor the
+// numbers of special tokens, whose defaults fit the first model of a family only: the directory's other files name
+// them. null is as absent, unless it is said to mean "none".
 
 #ifndef PERENNIAL_MODEL_CHECKPOINT_HUGGING_FACE_FIELDS_H_
 #define PERENNIAL_MODEL_CHECKPOINT_HUGGING_FACE_FIELDS_H_
@@ -9,28 +14,19 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "model/checkpoint/config_fields.h"
 #include "model/checkpoint/json_object.h"
 #include "model/model_config.h"
 
 namespace perennial {
 
-// Sizes in Llama's words: vocab_size, hidden_size, intermediate_size, num_hidden_layers, num_attention_heads,
-// num_key_value_heads, max_position_embeddings, and head_dim, whose default is what config.head_size holds, or hidden
-// size / heads where that is 0. Tied embeddings (default: what config holds).
+// Sizes in Llama's words: vocab_size, hidden_size, intermediate_size, num_hidden_layers, num_attention_heads; and with
+// what config holds as defaults: num_key_value_heads (0, or null in the file: one for each head), head_dim (0: hidden
+// size / heads), max_position_embeddings, tie_word_embeddings.
 absl::Status ReadSizes(const JsonObject& object, ModelConfig& config);
 
-// What a family calls its RoPE parameters where they are members of their own.
-struct RopeWords {
-  absl::string_view theta = "rope_theta";
-  absl::string_view rotary_part = "partial_rotary_factor";
-  double default_rotary_part = 1.0;
-};
-
-// ropes (one at first, whose theta is the default), rotary_size and their effect on trained_tokens. Knows rope_theta
-// beside rope_scaling (whose kind is called "type" or "rope_type") and rope_parameters, also where that has one object
-// for full and one for sliding layers: so the layers must have been read. REQUIRES: ReadSizes. UNIMPLEMENTED for
-// scaling that changes with the running length (dynamic).
-absl::Status ReadRopes(const JsonObject& object, const RopeWords& words, ModelConfig& config);
+// sliding_window, over its default; null: 0, none.
+void ReadWindow(JsonFields& fields, int32_t& window);
 
 // config.layers from layer_types, or, where that is absent, sliding where `slides(layer)`: those layers get the window.
 // `window` 0: no layer may slide. REQUIRES: ReadSizes. UNIMPLEMENTED for other kinds of layers.

@@ -18,13 +18,13 @@ import json
 import os
 import sys
 import tempfile
-import urllib.request
 
 import gguf
 import numpy
-import xllamacpp
+from llama_cpp_server import LlamaCpp
 
 TOP = 24
+MAX_TOKENS = 512
 LONG_REPLY = 32
 # Text of several kinds: prose, code, a list, another language, the chat format, one token alone.
 PROMPTS = [
@@ -43,40 +43,11 @@ PROMPTS = [
 ]
 
 
-class LlamaCpp:
-    def __init__(self, path):
-        params = xllamacpp.CommonParams()
-        params.model.path = path
-        params.n_ctx = 512
-        params.n_parallel = 1
-        params.warmup = False
-        params.cpuparams.n_threads = 1
-        params.cpuparams_batch.n_threads = 1
-        params.cache_type_k = xllamacpp.ggml_type.GGML_TYPE_F32
-        params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
-        params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
-        self.server = xllamacpp.Server(params)
-
-    def ask(self, path, body):
-        request = urllib.request.Request(
-            self.server.listening_address + path, json.dumps(body).encode(), {"Content-Type": "application/json"})
-        return json.load(urllib.request.urlopen(request, timeout=300))
-
-    def tokens(self, text):
-        return self.ask("/tokenize", {"content": text, "add_special": False, "parse_special": True})["tokens"]
-
-    def next_tokens(self, tokens, count):
-        """The greedy reply, and for each of its tokens the most likely ones as [id, log-probability]."""
-        reply = self.ask("/completion", {
-            "prompt": tokens, "n_predict": count, "temperature": 0, "n_probs": TOP, "post_sampling_probs": False,
-            "cache_prompt": False, "return_tokens": True})
-        rows = [
-            [[entry["id"], round(entry["logprob"], 4)] for entry in step["top_logprobs"]]
-            for step in reply["completion_probabilities"]
-        ]
-        assert len(rows) == len(reply["tokens"]) and all(len(row) == TOP for row in rows)
-        assert all(row[0][0] == token for row, token in zip(rows, reply["tokens"]))
-        return reply["tokens"], rows
+def next_tokens(llama, tokens, count):
+    """The greedy reply, and for each of its tokens the most likely ones as [id, log-probability]."""
+    reply, rows = llama.next_tokens(tokens, count, TOP)
+    assert all(row[0][0] == token for row, token in zip(rows, reply))
+    return reply, [[[token, round(value, 4)] for token, value in row] for row in rows]
 
 
 def write_float32_copy(source, target):
@@ -98,20 +69,20 @@ def write_float32_copy(source, target):
 
 
 def main():
-    llama = LlamaCpp(sys.argv[1])
+    llama = LlamaCpp(sys.argv[1], MAX_TOKENS)
     prompts = []
     for text, count in PROMPTS:
         tokens = llama.tokens(text)
-        reply, rows = llama.next_tokens(tokens, count)
+        reply, rows = next_tokens(llama, tokens, count)
         prompts.append({"text": text, "tokens": tokens, "reply": reply, "rows": rows})
     with tempfile.TemporaryDirectory() as folder:
         copy = os.path.join(folder, "float32.gguf")
         write_float32_copy(sys.argv[1], copy)
-        llama = LlamaCpp(copy)
+        llama = LlamaCpp(copy, MAX_TOKENS)
         for prompt in prompts:
             stream = prompt["tokens"] + prompt["reply"]
             prompt["float32_rows"] = [
-                llama.next_tokens(stream[:end], 1)[1][0] for end in range(len(prompt["tokens"]), len(stream))
+                next_tokens(llama, stream[:end], 1)[1][0] for end in range(len(prompt["tokens"]), len(stream))
             ]
     print(json.dumps({
         "made_by": f"llama.cpp, as in xllamacpp {importlib.metadata.version('xllamacpp')}",

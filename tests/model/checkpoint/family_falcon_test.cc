@@ -34,6 +34,29 @@ TEST(FamilyFalconTest, RwHasAlibiScaledLikeItsScores) {
   EXPECT_FLOAT_EQ(config->alibi_slopes[0], 0.25f / 4);  // head size 16
 }
 
+TEST(FamilyFalconTest, RefusesShapesThatNoFalconHas) {
+  ExpectInvalid(ReadGoldenConfig("falcon_40b", {{"parallel_attn", false}}).status(), "parallel_attn is not true");
+  ExpectInvalid(ReadGoldenConfig("falcon_40b", {{"num_ln_in_parallel_attn", 3}}).status(), "is not 1 or 2");
+}
+
+// llama.cpp's converter stops at it, and its network has neither ALiBi nor sequential blocks for Falcon.
+TEST(FamilyFalconTest, SaysThatGgufHasNoWordsForRw) {
+  const GgufFile file;
+  const GgufMetadata metadata(file);
+  for (const bool biased : {true, false}) {
+    GgufFields fields(metadata, "falcon");
+    TensorTable tensors;
+    TensorView norm;
+    norm.name = biased ? "blk.0.attn_norm.weight" : "blk.0.ffn_norm.weight";
+    ASSERT_TRUE(tensors.Add("layers.0.post_attention_layernorm.weight", norm).ok());
+    ModelConfig config;
+    config.qkv_bias = biased;
+    kFalconFamily.read_gguf(fields, tensors, config);
+    ExpectUnimplemented(fields.status(),
+                        "a Falcon with biases or sequential blocks (Falcon-RW) is not supported in GGUF");
+  }
+}
+
 TEST(FamilyFalconTest, NoNumberOfHeadsTakesLong) {
   const auto config = ReadGoldenConfig(
       "falcon_rw", {{"num_attention_heads", 2147483647}, {"num_kv_heads", 2147483647}, {"hidden_size", 2147483647}});

@@ -47,6 +47,14 @@ TEST(FamilyGemmaTest, Gemma3sLocalLayersTurnFaster) {
   EXPECT_EQ(ReadGoldenConfig("gemma3_scaled_and_capped")->trained_tokens, 4096);  // stated after scaling
 }
 
+TEST(FamilyGemmaTest, RefusesWhatItWouldGetWrong) {
+  ExpectUnimplemented(ReadGoldenConfig("gemma2", {{"use_bidirectional_attention", true}}).status(),
+                      "use_bidirectional_attention is true");
+  nlohmann::json config = GoldenFamily("gemma3")["published"];
+  config["sliding_window"] = nullptr;
+  ExpectInvalid(ReadHuggingFaceConfig(JsonObject(config)).status(), "sliding_window is null, but some layers need one");
+}
+
 TEST(FamilyGemmaTest, SaysWhyImagesAreRefused) {
   ExpectUnimplemented(FindHuggingFaceFamily("Gemma3ForConditionalGeneration").status(), "it reads images too");
 }

@@ -156,8 +156,8 @@ TEST(HuggingFaceConfigTest, RefusesScalingThatChangesWithTheLength) {
 }
 
 TEST(HuggingFaceConfigTest, NamesWrongMembers) {
-  for (const char* key : {"vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
-                          "max_position_embeddings"}) {
+  for (const char* key :
+       {"vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"}) {
     ExpectInvalid(Read({{key, nullptr}}).status(), std::string("key ") + key + " is missing");
     ExpectInvalid(Read({{key, 0}}).status(), std::string("key ") + key + " is 0");
     ExpectInvalid(Read({{key, "4"}}).status(), std::string("key ") + key + " is not an integer");

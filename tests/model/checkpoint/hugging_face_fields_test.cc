@@ -14,8 +14,6 @@ using nlohmann::json;
 ModelConfig WithLayers(int32_t num_layers) {
   ModelConfig config;
   config.num_layers = num_layers;
-  config.head_size = 16;
-  config.trained_tokens = 64;
   return config;
 }
 
@@ -42,22 +40,6 @@ TEST(HuggingFaceFieldsTest, NamesLayersThatItDoesNotKnow) {
   ExpectUnimplemented(Layers({{"layer_types", {1, 2}}}, 8, config), "layer_types has \"\"");
   ExpectInvalid(Layers({{"layer_types", {"full_attention"}}}, 8, config), "layer_types is not a list of 2 names");
   ExpectInvalid(Layers({{"layer_types", {"full_attention", "sliding_attention"}}}, 0, config), "sliding_window");
-}
-
-TEST(HuggingFaceFieldsTest, SlidingLayersMayHaveFrequenciesOfTheirOwn) {
-  ModelConfig config = WithLayers(2);
-  config.layers = {{.window_tokens = 8, .rope = 0}, {}};
-  const json object = {{"rope_parameters",
-                        {{"full_attention", {{"rope_type", "linear"}, {"factor", 2.0}, {"rope_theta", 5e5}}},
-                         {"sliding_attention", {{"rope_type", "default"}, {"rope_theta", 3e3}}}}}};
-  ASSERT_TRUE(ReadRopes(JsonObject(object), RopeWords(), config).ok());
-  ASSERT_EQ(config.ropes.size(), 2u);
-  EXPECT_EQ(config.ropes[0].theta, 5e5);
-  EXPECT_EQ(config.ropes[0].scaling.factor, 2.0);
-  EXPECT_EQ(config.ropes[1].theta, 3e3);
-  EXPECT_EQ(config.layer(0).rope, 1);
-  EXPECT_EQ(config.layer(1).rope, 0);
-  EXPECT_EQ(config.trained_tokens, 128);
 }
 
 TEST(HuggingFaceFieldsTest, KnowsActivationsByTheirNames) {
