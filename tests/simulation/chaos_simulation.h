@@ -22,11 +22,11 @@
 #include "server/engine/host_memory_store.h"
 #include "tests/fake_clock.h"
 #include "tests/fake_model_runner.h"
+#include "tests/server/engine/stream_oracle.h"
 #include "tests/simulation/engine_driver.h"
 #include "tests/simulation/follower.h"
 #include "tests/simulation/known_session.h"
 #include "tests/simulation/seeded_choice.h"
-#include "tests/simulation/stream_oracle.h"
 #include "tests/simulation/tally.h"
 #include "tests/simulation/turn_story.h"
 

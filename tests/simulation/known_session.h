@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "server/engine/session.h"
-#include "tests/simulation/stream_oracle.h"
+#include "tests/server/engine/stream_oracle.h"
 #include "tests/simulation/turn_story.h"
 
 namespace perennial {

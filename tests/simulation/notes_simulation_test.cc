@@ -14,7 +14,7 @@
 #include "tests/fake_clock.h"
 #include "tests/fake_model_runner.h"
 #include "tests/recording_turn_sink.h"
-#include "tests/server/engine/reply_oracle.h"
+#include "tests/server/engine/stream_oracle.h"
 
 namespace perennial {
 namespace {
@@ -72,7 +72,7 @@ class NotesSimulation {
     std::string session_id;
     TokenId number = 0;
     int32_t note_budget = 0;
-    std::unique_ptr<ReplyOracle> oracle;
+    std::unique_ptr<StreamOracle> oracle;
     std::unique_ptr<RecordingTurnSink> sink;  // of the turn that runs or waits
     TurnSpec spec;
     std::shared_ptr<TurnTicket> ticket;
@@ -98,7 +98,7 @@ class NotesSimulation {
                   .window_tokens = static_cast<int32_t>(Random(1, 50))};
     spec.opening = Tokens(Random(0, 12));
     spec.idle_timeout = absl::Hours(1);
-    client.oracle = std::make_unique<ReplyOracle>(script_, spec, std::vector<TokenId>{kEndToken}, kReplyEnd);
+    client.oracle = std::make_unique<StreamOracle>(script_, spec, std::vector<TokenId>{kEndToken}, kReplyEnd);
     engine_->CreateSession(spec, [&client](absl::StatusOr<SessionSummary> session) {
       ASSERT_TRUE(session.ok()) << session.status();
       client.session_id = session->id;
@@ -164,9 +164,9 @@ class NotesSimulation {
       client.oracle->Undo(client.spec, result.usage.fed_tokens);
     } else {
       ++(client.spec.reply ? said : appended);
-      const ReplyOracle::Reply reply = result.status.ok()
-                                           ? client.oracle->Say(client.spec)
-                                           : client.oracle->Say(client.spec, result.usage.generated_tokens);
+      const StreamOracle::Reply reply = result.status.ok()
+                                            ? client.oracle->Say(client.spec)
+                                            : client.oracle->Say(client.spec, result.usage.generated_tokens);
       EXPECT_EQ(text, reply.text);
       EXPECT_EQ(result.usage.generated_tokens, reply.generated);
     }

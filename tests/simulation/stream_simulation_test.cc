@@ -21,7 +21,7 @@
 #include "server/engine/engine.h"
 #include "tests/fake_clock.h"
 #include "tests/fake_model_runner.h"
-#include "tests/server/engine/reply_oracle.h"
+#include "tests/server/engine/stream_oracle.h"
 
 namespace perennial {
 namespace {
@@ -301,7 +301,7 @@ class StreamSimulation {
     for (size_t session = 0; session < sessions_.size(); ++session) {
       SessionSpec spec;
       spec.shape = kShape;
-      ReplyOracle oracle(script_, spec, {kEndToken}, kReplyEnd);
+      StreamOracle oracle(script_, spec, {kEndToken}, kReplyEnd);
       std::map<int64_t, const Wish*> turns;
       for (const Wish& wish : wishes_) {
         if (wish.session != session || wish.end->usage.generated_tokens == 0) continue;
@@ -309,7 +309,7 @@ class StreamSimulation {
       }
       for (const auto& [number, wish] : turns) {
         const bool whole = wish->end->status.ok() && wish->end->reason != FinishReason::kCancelled;
-        const ReplyOracle::Reply reply =
+        const StreamOracle::Reply reply =
             whole ? oracle.Say(wish->spec) : oracle.Say(wish->spec, wish->end->usage.generated_tokens);
         EXPECT_EQ(wish->reply, reply.text) << "session " << session << " turn " << number;
       }

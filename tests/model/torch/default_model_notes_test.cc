@@ -2,20 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
+#include <cstdint>
 #include <fstream>
 #include <iostream>
 #include <iterator>
-#include <memory>
 #include <string>
-#include <utility>
-#include <vector>
 
-#include "model/checkpoint/checkpoint.h"
-#include "model/model_runner.h"
 #include "model/sink_window.h"
-#include "model/text/chat_template.h"
-#include "model/text/tokenizer.h"
-#include "tests/model/torch/default_model.h"
 #include "tests/model/torch/talk.h"
 
 namespace perennial {
@@ -27,23 +21,13 @@ constexpr char kAnswerBegin[] = "Your dog is called";
 constexpr char kAnswer[] = " Bartholomew";
 
 TEST(DefaultModelNotesTest, AFactThatHasLeftTheWindowIsKnownFromANote) {
-  const std::unique_ptr<Checkpoint> checkpoint = OpenDefaultModel();
-  ASSERT_NE(checkpoint, nullptr);
-  const std::unique_ptr<ModelRunner> runner = MakeDefaultModelRunner(*checkpoint, "float32");
-  ASSERT_NE(runner, nullptr);
-  const auto tokenizer = Tokenizer::Create(checkpoint->tokenizer(), checkpoint->chat_template());
-  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
-  ChatTemplateOptions options;
-  options.source = checkpoint->chat_template();
-  const auto chat_template = ChatTemplate::Create(options, tokenizer->get());
-  ASSERT_TRUE(chat_template.ok()) << chat_template.status();
+  const TalkModel model = OpenTalkModel();
+  ASSERT_NE(model.chat_template, nullptr);
   std::ifstream file(PERENNIAL_SOURCE_DIR "/tests/golden/war_and_peace_opening.txt");
   const std::string book((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   ASSERT_GT(book.size(), 6000u);
 
-  const auto sinks = static_cast<int32_t>((*chat_template)->Opening({})->head_tokens);
-  const CacheShape shape = {.sink_tokens = sinks, .note_tokens = 64, .window_tokens = 512 - 64 - sinks};
-  Talk talk(*runner, **chat_template, **tokenizer, shape, EvictionPolicy::kTurnWise);
+  Talk talk(model, model.Shape(/*cache_tokens=*/512, /*note_tokens=*/64), EvictionPolicy::kTurnWise);
   talk.Open();
   talk.Exchange(kFact, "What a lovely name!");
   const double nats_in_window = talk.Fork().NatsOfAnswer(kQuestion, kAnswerBegin, kAnswer);

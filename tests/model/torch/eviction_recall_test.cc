@@ -4,16 +4,14 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "model/checkpoint/checkpoint.h"
-#include "model/text/chat_template.h"
-#include "model/text/tokenizer.h"
-#include "tests/model/torch/default_model.h"
+#include "model/sink_window.h"
 #include "tests/model/torch/talk.h"
 
 namespace perennial {
@@ -35,21 +33,11 @@ constexpr std::array<Fact, 10> kFacts = {{{"dog", "Bartholomew"},
                                           {"tortoise", "Methuselah"}}};
 
 TEST(EvictionRecallTest, FactsInTheWindowAreKnownAndOthersAreNot) {
-  const std::unique_ptr<Checkpoint> checkpoint = OpenDefaultModel();
-  ASSERT_NE(checkpoint, nullptr);
-  const std::unique_ptr<ModelRunner> runner = MakeDefaultModelRunner(*checkpoint, "float32");
-  ASSERT_NE(runner, nullptr);
-  const auto tokenizer = Tokenizer::Create(checkpoint->tokenizer(), checkpoint->chat_template());
-  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
-  ChatTemplateOptions options;
-  options.source = checkpoint->chat_template();
-  const auto chat_template = ChatTemplate::Create(options, tokenizer->get());
-  ASSERT_TRUE(chat_template.ok()) << chat_template.status();
-  const auto sinks = static_cast<int32_t>((*chat_template)->Opening({})->head_tokens);
-  const CacheShape shape = {.sink_tokens = sinks, .note_tokens = 0, .window_tokens = 256 - sinks};
+  const TalkModel model = OpenTalkModel();
+  ASSERT_NE(model.chat_template, nullptr);
 
   for (const EvictionPolicy policy : {EvictionPolicy::kTokenWise, EvictionPolicy::kTurnWise}) {
-    Talk talk(*runner, **chat_template, **tokenizer, shape, policy);
+    Talk talk(model, model.Shape(/*cache_tokens=*/256, /*note_tokens=*/0), policy);
     talk.Open();
     std::vector<int64_t> begins;
     for (const Fact& fact : kFacts) {

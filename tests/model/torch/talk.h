@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/types/span.h"
+#include "model/checkpoint/checkpoint.h"
 #include "model/model_runner.h"
 #include "model/sink_window.h"
 #include "model/text/chat_template.h"
@@ -21,16 +22,54 @@
 
 namespace perennial {
 
-// Everything given to it must outlive it. Failing steps are failures of the test.
+// The default model in float32 with its tokenizer and template: what talks are held with.
+struct TalkModel {
+  // Sinks for the whole default opening, `note_tokens`, and a window that makes the cache `cache_tokens` large.
+  CacheShape Shape(int32_t cache_tokens, int32_t note_tokens) const {
+    const auto sinks = static_cast<int32_t>(chat_template->Opening({})->head_tokens);
+    return {.sink_tokens = sinks, .note_tokens = note_tokens, .window_tokens = cache_tokens - note_tokens - sinks};
+  }
+
+  // In this order: a template reads its tokenizer.
+  std::unique_ptr<Checkpoint> checkpoint;
+  std::unique_ptr<ModelRunner> runner;
+  std::unique_ptr<Tokenizer> tokenizer;
+  std::unique_ptr<ChatTemplate> chat_template;
+};
+
+// Failures are failures of the test; then chat_template is nullptr.
+inline TalkModel OpenTalkModel() {
+  TalkModel model;
+  model.checkpoint = OpenDefaultModel();
+  if (model.checkpoint == nullptr) return model;
+  model.runner = MakeDefaultModelRunner(*model.checkpoint, "float32");
+  if (model.runner == nullptr) return model;
+  auto tokenizer = Tokenizer::Create(model.checkpoint->tokenizer(), model.checkpoint->chat_template());
+  if (!tokenizer.ok()) {
+    ADD_FAILURE() << tokenizer.status();
+    return model;
+  }
+  model.tokenizer = *std::move(tokenizer);
+  ChatTemplateOptions options;
+  options.source = model.checkpoint->chat_template();
+  auto chat_template = ChatTemplate::Create(options, model.tokenizer.get());
+  if (chat_template.ok()) {
+    model.chat_template = *std::move(chat_template);
+  } else {
+    ADD_FAILURE() << chat_template.status();
+  }
+  return model;
+}
+
+// The model must be whole and outlive the talk. Failing steps are failures of the test.
 class Talk {
  public:
-  Talk(ModelRunner& runner, const ChatTemplate& chat_template, const Tokenizer& tokenizer, const CacheShape& shape,
-       EvictionPolicy policy)
-      : runner_(runner),
-        template_(chat_template),
-        tokenizer_(tokenizer),
+  Talk(const TalkModel& model, const CacheShape& shape, EvictionPolicy policy)
+      : runner_(*model.runner),
+        template_(*model.chat_template),
+        tokenizer_(*model.tokenizer),
         window_(shape, policy),
-        cache_(*runner.NewCache(shape)) {}
+        cache_(*runner_.NewCache(shape)) {}
 
   // The same session, from here on apart.
   Talk Fork() const { return Talk(*this, *runner_.Clone(*cache_)); }

@@ -10,7 +10,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/server/engine/engine_fixture.h"
-#include "tests/server/engine/reply_oracle.h"
+#include "tests/server/engine/stream_oracle.h"
 
 namespace perennial {
 namespace {
@@ -29,8 +29,8 @@ class ActiveTurnTest : public EngineFixture {
     fake_.script = RepliesOfLength(kStart, 3, {'x'}, kEndToken);
   }
 
-  ReplyOracle Oracle(std::vector<TokenId> opening = {kBos}) const {
-    return ReplyOracle(fake_.script, Spec(std::move(opening)), end_tokens_, reply_end_);
+  StreamOracle Oracle(std::vector<TokenId> opening = {kBos}) const {
+    return StreamOracle(fake_.script, Spec(std::move(opening)), end_tokens_, reply_end_);
   }
 
   std::vector<TokenId> fed_;
@@ -199,7 +199,7 @@ TEST_F(ActiveTurnTest, ServesAPromptLongerThanTheCache) {
   fake_.script = RepliesFrom(TokensOf("abcdef"), kEndToken, 8);
   options_.prefill_chunk_tokens = 7;
   const std::string session = CreateSession();
-  ReplyOracle oracle = Oracle();
+  StreamOracle oracle = Oracle();
   for (const size_t length : {1000u, 3u, 64u, 500u}) {
     const TurnSpec spec = Turn(session, std::string(length, 'p'));
     RecordingTurnSink sink;
@@ -215,7 +215,7 @@ TEST_F(ActiveTurnTest, IsUndoneIfItEndsBeforeItsFirstToken) {
   fake_.script = nullptr;
   options_.prefill_chunk_tokens = 5;
   const std::string session = CreateSession();
-  ReplyOracle oracle = Oracle();
+  StreamOracle oracle = Oracle();
   const TurnSpec first = Turn(session, "hello", 10);
   EXPECT_EQ(Say(session, "hello", 10), oracle.Say(first).text);
 
@@ -250,7 +250,7 @@ TEST_F(ActiveTurnTest, ReportsTheRowsThatAnUndoneTurnOverwrote) {
   options_.prefill_chunk_tokens = 5;
   for (const int steps : {1, 9, 12, 13, 14, 30}) {
     const std::string session = CreateSession();
-    ReplyOracle oracle = Oracle();
+    StreamOracle oracle = Oracle();
     const TurnSpec first = Turn(session, std::string(10, 'f'), 10);
     Say(session, std::string(10, 'f'), 10);
     oracle.Say(first);
@@ -299,7 +299,7 @@ TEST_F(ActiveTurnTest, FeedsTheOpeningAgainIfTheFirstTurnIsUndone) {
 TEST_F(ActiveTurnTest, KeepsAndClosesAPartialReply) {
   fake_.script = nullptr;
   const std::string session = CreateSession();
-  ReplyOracle oracle = Oracle();
+  StreamOracle oracle = Oracle();
   const TurnSpec cut = Turn(session, "a", 1000);
   RecordingTurnSink sink;
   const std::shared_ptr<TurnTicket> ticket = engine().Submit(cut, &sink);
@@ -334,7 +334,7 @@ TEST_F(ActiveTurnTest, SendsWhatWasHeldBackWhenItIsCut) {
 TEST_F(ActiveTurnTest, PenalisesTokensOfThePromptAndOfEarlierTurns) {
   fake_.script = nullptr;
   const std::string session = CreateSession();
-  ReplyOracle oracle = Oracle();
+  StreamOracle oracle = Oracle();
   for (int turn = 0; turn < 4; ++turn) {
     TurnSpec spec = Turn(session, "the same words", 40);
     spec.sampling = {.temperature = 1.5f, .top_k = 40, .repetition_penalty = 1.8f, .repetition_window = 50, .seed = 7};

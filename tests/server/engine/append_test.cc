@@ -6,7 +6,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/server/engine/engine_fixture.h"
-#include "tests/server/engine/reply_oracle.h"
+#include "tests/server/engine/stream_oracle.h"
 
 namespace perennial {
 namespace {
@@ -62,7 +62,7 @@ TEST_F(AppendTest, LeavesTheStreamThatAConversationWouldHaveLeft) {
 TEST_F(AppendTest, IsReadByLaterTurnsAsTheOracleReadsIt) {
   options_.prefill_chunk_tokens = 9;
   const std::string session = CreateSession();
-  ReplyOracle oracle(fake_.script, Spec(), end_tokens_, reply_end_);
+  StreamOracle oracle(fake_.script, Spec(), end_tokens_, reply_end_);
   for (const size_t length : {3u, 150u, 20u}) {
     const TurnSpec append = Append(session, std::string(length, 'q'), std::string(length, 'r'));
     RecordingTurnSink appended, said;

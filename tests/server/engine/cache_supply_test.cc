@@ -10,7 +10,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/server/engine/engine_fixture.h"
-#include "tests/server/engine/reply_oracle.h"
+#include "tests/server/engine/stream_oracle.h"
 
 namespace perennial {
 namespace {
@@ -65,7 +65,8 @@ TEST_F(CacheSupplyTest, RepliesDoNotDependOnParking) {
   for (const EvictionPolicy eviction : {EvictionPolicy::kTokenWise}) {
     eviction_ = eviction;
     const std::string a = CreateSession(), b = CreateSession();
-    ReplyOracle oracle_a({}, Spec(), end_tokens_, reply_end_), oracle_b({}, Spec(), end_tokens_, reply_end_);
+    StreamOracle oracle_a(FakeScript(), Spec(), end_tokens_, reply_end_),
+        oracle_b(FakeScript(), Spec(), end_tokens_, reply_end_);
     for (int turn = 0; turn < 12; ++turn) {
       TurnSpec spec = Turn(a, "turn " + std::to_string(turn), 9);
       EXPECT_EQ(Say(a, "turn " + std::to_string(turn), 9), oracle_a.Say(spec).text);
@@ -205,7 +206,7 @@ TEST_F(CacheSupplyTest, AResumeGoesOnWithoutTheTurnThatAskedForIt) {
   SetRoom(1, 3);
   options_.copy_bytes_per_step = FakeModelRunner::kRowBytes;
   const std::string a = CreateSession(), b = CreateSession();
-  ReplyOracle oracle({}, Spec(), end_tokens_, reply_end_);
+  StreamOracle oracle(FakeScript(), Spec(), end_tokens_, reply_end_);
   EXPECT_EQ(Say(a, "one", 9), oracle.Say(Turn(a, "one", 9)).text);
   Say(b, "x", 3);
   RecordingTurnSink sink;

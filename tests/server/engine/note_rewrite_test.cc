@@ -11,7 +11,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/server/engine/engine_fixture.h"
-#include "tests/server/engine/reply_oracle.h"
+#include "tests/server/engine/stream_oracle.h"
 
 namespace perennial {
 namespace {
@@ -41,11 +41,11 @@ class NotesTest : public EngineFixture {
     };
   }
 
-  ReplyOracle Oracle(std::vector<TokenId> opening = {kBos}) const {
-    return ReplyOracle(fake_.script, Spec(std::move(opening)), end_tokens_, reply_end_);
+  StreamOracle Oracle(std::vector<TokenId> opening = {kBos}) const {
+    return StreamOracle(fake_.script, Spec(std::move(opening)), end_tokens_, reply_end_);
   }
   // Tells `oracle` of all that was written since it was last told.
-  void Tell(ReplyOracle& oracle) {
+  void Tell(StreamOracle& oracle) {
     for (const Written& notes : std::exchange(written_, {})) oracle.WriteNotes(notes.at, notes.tokens);
   }
   // Whether notes are answered that come in one pass with a call which takes the sinks back.
@@ -64,7 +64,7 @@ class NotesTest : public EngineFixture {
 TEST_F(NotesTest, WrittenBeforeBetweenAndDuringTurnsAreReadFromThenOn) {
   options_.prefill_chunk_tokens = 7;
   const std::string session = CreateSession({kBos, 's', 'y', 's', 't', 'e', 'm'});
-  ReplyOracle oracle = Oracle({kBos, 's', 'y', 's', 't', 'e', 'm'});
+  StreamOracle oracle = Oracle({kBos, 's', 'y', 's', 't', 'e', 'm'});
   EXPECT_TRUE(SetNotes(session, Notes("before")).ok());
   const auto run = [&](const TurnSpec& spec, const std::vector<int>& note_after_passes) {
     RecordingTurnSink sink;
@@ -95,7 +95,7 @@ TEST_F(NotesTest, OfAFreshSessionAreWrittenBetweenSinksAndWindow) {
     for (const std::vector<TokenId>& opening :
          {std::vector<TokenId>{kBos}, {kBos, 'a', 'b', 'c'}, {kBos, 'a', 'b', 'c', 'd', 'e'}}) {
       const std::string session = CreateSession(opening);
-      ReplyOracle oracle = Oracle(opening);
+      StreamOracle oracle = Oracle(opening);
       EXPECT_TRUE(SetNotes(session, Notes("old")).ok());
       EXPECT_TRUE(SetNotes(session, Notes("notes")).ok());
       EXPECT_THAT(written_, IsEmpty()) << "the sinks are not there yet";
@@ -116,7 +116,7 @@ TEST_F(NotesTest, OfAFreshSessionAreWrittenBetweenSinksAndWindow) {
 TEST_F(NotesTest, StayWhenATurnIsUndone) {
   options_.prefill_chunk_tokens = 5;
   const std::string session = CreateSession();
-  ReplyOracle oracle = Oracle();
+  StreamOracle oracle = Oracle();
   for (const int passes : {1, 2, 8, 30}) {
     // The first one is the session's first turn: its tokens are among the sinks that the notes have seen.
     EXPECT_TRUE(SetNotes(session, Notes("note " + std::to_string(passes))).ok());

@@ -11,7 +11,7 @@
 #include "server/engine/error.h"
 #include "server/engine/recent_tokens.h"
 #include "tests/server/engine/engine_fixture.h"
-#include "tests/server/engine/reply_oracle.h"
+#include "tests/server/engine/stream_oracle.h"
 
 namespace perennial {
 namespace {
@@ -68,7 +68,7 @@ TEST_F(StreamCallsTest, ARewoundSessionIsOneThatNeverWentOn) {
 TEST_F(StreamCallsTest, WhatWasPushedOutDoesNotComeBack) {
   shape_.window_tokens = 45;
   const std::string session = CreateSession();
-  ReplyOracle oracle({}, Spec(), end_tokens_, reply_end_);
+  StreamOracle oracle(FakeScript(), Spec(), end_tokens_, reply_end_);
   for (const char* text : {"first", "second", "third", "fourth"}) {
     const TurnSpec turn = Turn(session, text, 8);
     EXPECT_EQ(Run(turn), oracle.Say(turn).text);
@@ -200,7 +200,7 @@ TEST_F(StreamCallsTest, AParkedSessionIsRewoundWhereItIs) {
   shape_.window_tokens = 45;
   const std::string session = CreateSession();
   const std::string other = CreateSession();
-  ReplyOracle oracle({}, Spec(), end_tokens_, reply_end_);
+  StreamOracle oracle(FakeScript(), Spec(), end_tokens_, reply_end_);
   for (const char* text : {"first", "second", "third", "fourth"}) {
     const TurnSpec turn = Turn(session, text, 8);
     EXPECT_EQ(Run(turn), oracle.Say(turn).text);

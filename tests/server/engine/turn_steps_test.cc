@@ -10,7 +10,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/server/engine/engine_fixture.h"
-#include "tests/server/engine/reply_oracle.h"
+#include "tests/server/engine/stream_oracle.h"
 
 namespace perennial {
 namespace {
@@ -68,7 +68,7 @@ TEST_P(CompanyTest, DoesNotChangeWhatASessionSays) {
   options_.max_step_tokens = GetParam().max_step_tokens;
   options_.prefill_chunk_tokens = GetParam().prefill_chunk_tokens;
   const std::string session = CreateSession();
-  ReplyOracle oracle(nullptr, Spec({kBos}), end_tokens_, reply_end_);
+  StreamOracle oracle(FakeScript(), Spec({kBos}), end_tokens_, reply_end_);
   std::list<RecordingTurnSink> others;
   for (int i = 0; i < GetParam().others; ++i) {
     TurnSpec spec = Turn(CreateSession({kBos, static_cast<TokenId>('A' + i)}), std::string(3 + 40 * (i % 3), 'o'), 300);
@@ -81,7 +81,7 @@ TEST_P(CompanyTest, DoesNotChangeWhatASessionSays) {
     RecordingTurnSink sink;
     engine().Submit(spec, &sink);
     while (!sink.finished()) ASSERT_TRUE(RunOnce());
-    const ReplyOracle::Reply reply = oracle.Say(spec);
+    const StreamOracle::Reply reply = oracle.Say(spec);
     EXPECT_EQ(sink.text(), reply.text);
     EXPECT_EQ(sink.result().reason, reply.reason);
     EXPECT_EQ(sink.result().usage.generated_tokens, reply.generated);

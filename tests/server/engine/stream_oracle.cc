@@ -1,4 +1,4 @@
-#include "tests/simulation/stream_oracle.h"
+#include "tests/server/engine/stream_oracle.h"
 
 #include <algorithm>
 #include <cstddef>

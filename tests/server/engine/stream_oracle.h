@@ -2,8 +2,8 @@
 // written from design section 2 alone. No batches, chunks, queues, parked caches or other sessions; so the engine's
 // replies may not depend on them either.
 
-#ifndef PERENNIAL_TESTS_SIMULATION_STREAM_ORACLE_H_
-#define PERENNIAL_TESTS_SIMULATION_STREAM_ORACLE_H_
+#ifndef PERENNIAL_TESTS_SERVER_ENGINE_STREAM_ORACLE_H_
+#define PERENNIAL_TESTS_SERVER_ENGINE_STREAM_ORACLE_H_
 
 #include <cstdint>
 #include <deque>
@@ -95,4 +95,4 @@ class StreamOracle {
 
 }  // namespace perennial
 
-#endif  // PERENNIAL_TESTS_SIMULATION_STREAM_ORACLE_H_
+#endif  // PERENNIAL_TESTS_SERVER_ENGINE_STREAM_ORACLE_H_
