@@ -54,7 +54,7 @@ struct ChatClientOptions {
   bool turns_survive = false;
 
   // When and for how long a turn that can be found again is looked for.
-  BackoffOptions reconnect;
+  BackoffOptions reconnect = {};
 };
 
 // One connection to one server. Connects with the first call and again after a loss. Calls that change nothing
@@ -106,7 +106,8 @@ class ChatClient {
   // With a request_id (given, or made because of on_disconnect CONTINUE or turns_survive) the turn outlives its
   // connection: when that breaks, the client finds it again (options.reconnect) and goes on with the first event that
   // was not read, so that no character is lost or doubled. `observer` is told. What cannot be gone on with ends with
-  // the server's error, for example OUT_OF_RANGE (BEYOND_REPLAY), or with the last failure once patience is used up.
+  // the server's error, for example OUT_OF_RANGE (BEYOND_REPLAY), or with the last failure once patience is used up,
+  // also that of a server that is full (QUEUE_FULL), which for a turn that may run is no end.
   //
   // `cancel` ends the turn. With a request_id by CancelTurn: the call then returns the turn's regular end
   // (FINISH_REASON_CANCELLED); without one, when cancelled twice, or while no server can be reached: CANCELLED.

@@ -13,7 +13,8 @@ class ConnectionObserver {
  public:
   virtual ~ConnectionObserver() = default;
 
-  // The turn's stream broke because of `cause`; it is asked for again after `wait`. Once for every attempt that failed.
+  // The turn's stream broke because of `cause`, or could not be had (QUEUE_FULL); it is asked for again after `wait`.
+  // Once for every attempt that failed.
   virtual void OnLost(const absl::Status& cause, absl::Duration wait) = 0;
 
   // The stream goes on where it broke: the next event is the one that would have come then.

@@ -166,6 +166,9 @@ bool ResilientTurn::IsBreak(const StreamEnd& end, bool attached) {
   switch (end.status.code()) {
     case absl::StatusCode::kUnavailable:
       return true;
+    case absl::StatusCode::kResourceExhausted:
+      // Of a turn that runs, or may run: it has all the readers that it may have, perhaps ours that was cut among them.
+      return reason == "QUEUE_FULL" && (attached || lost_);
     case absl::StatusCode::kAborted:
       // A reader that only follows is cut and may come again; the turn goes on.
       return reason == "SLOW_READER" && attached && end.progressed;

@@ -28,8 +28,8 @@ struct TurnOptions {
 //
 // A turn with a request id can be found again. When its stream breaks, the same Chat request is sent again while
 // nothing was read of the turn (the request id keeps the server from running it twice), and later Attach asks for the
-// events from the first unread one on. Every event is shown once, in order; `state` only from a stream that the caller
-// asked for.
+// events from the first unread one on. A server that is full (QUEUE_FULL) is asked again, too, but for a Chat that is
+// sent for the first time. Every event is shown once, in order; `state` only from a stream that the caller asked for.
 class ResilientTurn {
  public:
   // `cancel` and `observer` may be null.

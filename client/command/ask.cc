@@ -6,6 +6,8 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "client/backoff.h"
 #include "client/command/format.h"
 #include "client/command/input.h"
 #include "client/command/interrupt.h"
@@ -35,8 +37,8 @@ Examples:
   perennial ask --session=ID "What is my name?"   goes on with it
   perennial ask --json "Hello" | jq .usage
 
-With --request_id the question is asked exactly once: a lost connection is found again and the reply goes on, and the
-same command run again gives the same reply, for the server's request_id_ttl.
+A lost connection is found again, and the reply goes on where it was cut. With --request_id the same command, run again,
+gives the same reply, for the server's request_id_ttl: the question is asked exactly once.
   perennial ask --session=ID --request_id=report-7 "Summarise:" - < report.txt
 )";
 
@@ -54,6 +56,7 @@ std::string RouteOf(absl::string_view request_id) {
 int RunAsk(Invocation invocation) {
   std::string session_id;
   std::string request_id;
+  absl::Duration patience = BackoffOptions().patience;
   bool keep = false;
   bool json = false;
   TurnFlags turn;
@@ -64,6 +67,7 @@ int RunAsk(Invocation invocation) {
   flags.Add("session", &session_id, "ID", "go on with this session");
   flags.AddSwitch("keep", &keep, "start a session that lasts, and print its id");
   flags.Add("request_id", &request_id, "NAME", "asks once, however often it is run; a random name of your own");
+  flags.Add("patience", &patience, "TIME", "how long a lost connection is tried again; 0: not; default: 2m");
   flags.AddSwitch("json", &json,
                   "print one JSON object: text, session, finish_reason, usage, timing;\n"
                   "for an error: error with code, reason, message");
@@ -95,28 +99,27 @@ int RunAsk(Invocation invocation) {
   }
   // The same question has to find the same server, and the route is a part of it.
   if (!request_id.empty() && invocation.common.route.empty()) invocation.common.route = RouteOf(request_id);
-  const auto client = NewClient(invocation);
+  // Without a request id of one's own a server that is not there is told at once, as by every other command.
+  const absl::Duration first_patience = request_id.empty() ? absl::ZeroDuration() : absl::InfiniteDuration();
+  const auto client = NewClient(
+      invocation, {.turns_survive = true, .reconnect = {.patience = patience, .first_patience = first_patience}});
   if (client == nullptr) return kExitUsage;
 
   Interrupt interrupt;
-  if (keep) {
-    auto created = client->CreateSession(*std::move(config), request_id);
-    if (!created.ok()) return CallError(invocation, created.status(), json);
-    session_id = created->session_id();
-    WriteError(absl::StrCat("session: ", session_id, "\n"));
-  }
   request->set_message(message);
-  if (session_id.empty()) {
+  request->set_request_id(request_id);
+  if (keep) {
+    const auto created = client->CreateSession(*std::move(config), request_id);
+    if (!created.ok()) return CallError(invocation, created.status(), json);
+    request->set_session_id(created->session_id());
+    WriteError(absl::StrCat("session: ", created->session_id(), "\n"));
+  } else if (session_id.empty()) {
     *request->mutable_config() = *std::move(config);
   } else {
     request->set_session_id(session_id);
   }
 
   CancelToken cancel;
-  if (!request_id.empty()) {
-    request->set_request_id(request_id);
-    request->set_on_disconnect(v1::ON_DISCONNECT_CONTINUE);
-  }
   ReplyPrinter printer(invocation.console, json ? ReplyShown::kNothing : ReplyShown::kText);
   absl::StatusOr<v1::Finished> finished;
   {

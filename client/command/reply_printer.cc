@@ -8,6 +8,7 @@
 #include "client/command/format.h"
 #include "client/command/horizon_text.h"
 #include "client/command/utf8.h"
+#include "client/error_text.h"
 
 namespace perennial {
 
@@ -99,16 +100,17 @@ void ReplyPrinter::End() {
   PrintMemory();
 }
 
-void ReplyPrinter::OnLost(const absl::Status&, absl::Duration) {
+void ReplyPrinter::OnLost(const absl::Status& cause, absl::Duration) {
   if (shown_ == ReplyShown::kNothing || std::exchange(loss_shown_, true)) return;
   EraseProgress();
-  constexpr absl::string_view kNotice = "the connection was lost; trying to go on …";
+  const absl::string_view notice = ErrorReason(cause) == "QUEUE_FULL" ? "the server is full; trying again …"
+                                                                      : "the connection was lost; trying to go on …";
   if (console_.out_is_terminal && console_.moves_cursor) {
     // Makes room for a line below (scrolling if need be), remembers the place, writes the line, returns to the place.
     WriteOut(absl::StrCat("\033D\033[A\0337\r\n",
-                          Styled(absl::StrCat("── ", kNotice, " ──"), Style::kDim, console_.colours), "\0338"));
+                          Styled(absl::StrCat("── ", notice, " ──"), Style::kDim, console_.colours), "\0338"));
   } else {
-    WriteError(absl::StrCat(console_.out_is_terminal && !at_line_begin() ? "\n" : "", "perennial: ", kNotice, "\n"));
+    WriteError(absl::StrCat(console_.out_is_terminal && !at_line_begin() ? "\n" : "", "perennial: ", notice, "\n"));
   }
 }
 

@@ -45,6 +45,12 @@ void FakeChatService::SetReplayEvents(size_t events) {
   replay_events_ = events;
 }
 
+void FakeChatService::RefuseAttaches(int times, grpc::Status status) {
+  absl::MutexLock lock(&mutex_);
+  refused_attaches_ = times;
+  attach_refusal_ = std::move(status);
+}
+
 void FakeChatService::FailStats(int times, grpc::Status status) {
   absl::MutexLock lock(&mutex_);
   stats_failures_ = times;
@@ -230,6 +236,10 @@ grpc::ServerWriteReactor<v1::AttachResponse>* FakeChatService::Attach(grpc::Call
   {
     absl::MutexLock lock(&mutex_);
     attaches_.push_back(*request);
+    if (refused_attaches_ > 0) {
+      --refused_attaches_;
+      return new FakeRefusal<v1::AttachResponse>(attach_refusal_);
+    }
     const grpc::Status status = FindTurn(*request, record);
     if (!status.ok()) return new FakeRefusal<v1::AttachResponse>(status);
     faults = faults_;

@@ -47,6 +47,9 @@ class FakeChatService final : public v1::ChatService::WithCallbackMethod_Chat<
   // Forgets all request ids of turns, as a server that was started anew.
   void ForgetTurns() ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // The next `times` calls of Attach are answered with `status`.
+  void RefuseAttaches(int times, grpc::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
+
   // The next `times` calls of GetStats are answered with `status`.
   void FailStats(int times, grpc::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -155,6 +158,8 @@ class FakeChatService final : public v1::ChatService::WithCallbackMethod_Chat<
   std::function<std::optional<grpc::Status>(const v1::ChatRequest&)> on_arrival_ ABSL_GUARDED_BY(mutex_);
   FakeStreamFaults faults_ ABSL_GUARDED_BY(mutex_);
   size_t replay_events_ ABSL_GUARDED_BY(mutex_) = 1'000'000;
+  int refused_attaches_ ABSL_GUARDED_BY(mutex_) = 0;
+  grpc::Status attach_refusal_ ABSL_GUARDED_BY(mutex_);
   int stats_failures_ ABSL_GUARDED_BY(mutex_) = 0;
   grpc::Status stats_failure_ ABSL_GUARDED_BY(mutex_);
   int lost_answers_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -20,6 +20,7 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 const grpc::Status kBroken(grpc::StatusCode::UNAVAILABLE, "Socket closed");
+const grpc::Status kQueueFull = PerennialError(grpc::StatusCode::RESOURCE_EXHAUSTED, "QUEUE_FULL", "too many readers");
 
 // Six events: started, four deltas, finished.
 FakeTurn Reply(const v1::ChatRequest&) {
@@ -238,11 +239,53 @@ TEST_F(ResilientTurnTest, PatienceEnds) {
 }
 
 TEST_F(ResilientTurnTest, TheServersRefusalsAreFinal) {
-  service().SetOnArrival([](const v1::ChatRequest&) {
-    return PerennialError(grpc::StatusCode::RESOURCE_EXHAUSTED, "QUEUE_FULL", "too many turns");
-  });
+  service().SetOnArrival([](const v1::ChatRequest&) { return kQueueFull; });
   EXPECT_EQ(ErrorReason(Chat().status()), "QUEUE_FULL");
   EXPECT_THAT(service().chats(), SizeIs(1));
+}
+
+TEST_F(ResilientTurnTest, AFullServerIsAskedAgainForATurnThatRuns) {
+  service().SetFaults(CutsAfter({3}));
+  service().RefuseAttaches(2, kQueueFull);  // as while the server still counts the reader whose connection was cut
+  const auto finished = Chat();
+  ASSERT_TRUE(finished.ok()) << finished.status();
+  EXPECT_EQ(text, "One two three.");
+  EXPECT_THAT(cases, SizeIs(6));
+  EXPECT_THAT(service().attaches(), SizeIs(3));
+  EXPECT_EQ(losses.lost, 3);
+  EXPECT_EQ(losses.found, 1);
+}
+
+TEST_F(ResilientTurnTest, SoItIsForARequestThatMayHaveArrived) {
+  int arrivals = 0;
+  service().SetOnArrival([&arrivals](const v1::ChatRequest&) -> std::optional<grpc::Status> {
+    ++arrivals;
+    if (arrivals <= 2) return arrivals == 1 ? kBroken : kQueueFull;
+    return std::nullopt;
+  });
+  const auto finished = Chat();
+  ASSERT_TRUE(finished.ok()) << finished.status();
+  EXPECT_EQ(text, "One two three.");
+  EXPECT_EQ(service().generated_turns(), 1);
+}
+
+TEST_F(ResilientTurnTest, SoItIsWhereATurnIsFollowedAndPatienceEnds) {
+  UseServer(server_.address(), absl::Milliseconds(100));
+  ASSERT_TRUE(Chat().ok());
+  v1::AttachRequest attach;
+  attach.set_request_id(service().chats()[0].request_id());
+  service().RefuseAttaches(1, kQueueFull);
+  ASSERT_TRUE(client_->Attach(attach, [this](const v1::TurnEvent& event) { Note(event); }).ok());
+  EXPECT_EQ(text, "One two three.One two three.");
+  service().RefuseAttaches(1000, kQueueFull);
+  EXPECT_EQ(ErrorReason(client_->Attach(attach, [](const v1::TurnEvent&) {}).status()), "QUEUE_FULL");
+}
+
+TEST_F(ResilientTurnTest, OtherRefusalsAreFinalForATurnThatRuns) {
+  service().SetFaults(CutsAfter({3}));
+  service().RefuseAttaches(1, PerennialError(grpc::StatusCode::RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED", "too much"));
+  EXPECT_EQ(ErrorReason(Chat().status()), "QUOTA_EXCEEDED");
+  EXPECT_THAT(service().attaches(), SizeIs(1));
 }
 
 TEST_F(ResilientTurnTest, ATurnsOwnEndIsFinalAlsoWhenReplayed) {

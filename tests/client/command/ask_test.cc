@@ -1,5 +1,9 @@
 #include <signal.h>
 
+#include <atomic>
+#include <memory>
+#include <optional>
+
 #include "nlohmann/json.hpp"
 #include "tests/client/command/command_fixture.h"
 
@@ -105,6 +109,33 @@ TEST_F(AskTest, CtrlCCancelsTheTurnAndIsExitCode130) {
   EXPECT_EQ(result.out, "thinking\n");
   EXPECT_EQ(result.err, "perennial: interrupted\n");
   EXPECT_TRUE(service().WaitForCancelledTurns(1));
+}
+
+TEST_F(AskTest, GoesOnAfterALostConnection) {
+  service().SetFaults({.after_event = [lost = std::make_shared<std::atomic<bool>>(false)](
+                                          int64_t written) -> std::optional<grpc::Status> {
+                         if (written != 2 || lost->exchange(true)) return std::nullopt;
+                         return grpc::Status(grpc::StatusCode::UNAVAILABLE, "Socket closed");
+                       },
+                       .merge_deltas = false});
+  const ChildResult result = Run({"ask", "Hello"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.out, "echo: Hello\n");
+  EXPECT_EQ(result.err, "perennial: the connection was lost; trying to go on …\n");
+  EXPECT_EQ(service().generated_turns(), 1);
+  ASSERT_THAT(service().chats(), SizeIs(1));
+  EXPECT_THAT(service().chats()[0].request_id(), SizeIs(22)) << "a random one";
+  EXPECT_EQ(service().chats()[0].on_disconnect(), v1::ON_DISCONNECT_CONTINUE);
+}
+
+TEST_F(AskTest, WithoutPatienceALostConnectionIsTheEnd) {
+  service().SetFaults({.after_event = [](int64_t written) -> std::optional<grpc::Status> {
+                         if (written != 2) return std::nullopt;
+                         return grpc::Status(grpc::StatusCode::UNAVAILABLE, "Socket closed");
+                       },
+                       .merge_deltas = false});
+  EXPECT_EQ(Run({"ask", "--patience=0", "Hello"}).exit_code, 3);
+  EXPECT_THAT(service().attaches(), IsEmpty());
 }
 
 TEST_F(AskTest, WithARequestIdItIsAskedOnce) {

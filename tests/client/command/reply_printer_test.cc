@@ -1,6 +1,7 @@
 #include "client/command/reply_printer.h"
 
 #include "absl/strings/match.h"
+#include "google/rpc/error_details.pb.h"
 #include "gtest/gtest.h"
 #include "tests/client/fake_chat_service.h"
 
@@ -92,6 +93,18 @@ TEST(ReplyPrinterTest, ALossIsToldOnceAndErased) {
   EXPECT_EQ(testing::internal::GetCapturedStdout(),
             "a\033D\033[A\0337\r\n── the connection was lost; trying to go on … ──\0338\033[Jb\n");
   EXPECT_EQ(printer.reconnects(), 1);
+}
+
+TEST(ReplyPrinterTest, AFullServerIsNotALostConnection) {
+  absl::Status full = absl::ResourceExhaustedError("the turn has 4 readers");
+  google::rpc::ErrorInfo reason;
+  reason.set_domain("perennial");
+  reason.set_reason("QUEUE_FULL");
+  full.SetPayload("type.googleapis.com/google.rpc.ErrorInfo", absl::Cord(reason.SerializeAsString()));
+  ReplyPrinter printer(kPipe, ReplyShown::kText);
+  testing::internal::CaptureStderr();
+  printer.OnLost(full, absl::Seconds(1));
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "perennial: the server is full; trying again …\n");
 }
 
 TEST(ReplyPrinterTest, ALossForGoodIsErasedAtTheEnd) {
