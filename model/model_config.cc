@@ -179,6 +179,8 @@ absl::Status CheckTokens(const ModelConfig& config) {
 
 }  // namespace
 
+int32_t DefaultSinkTokens(const ModelConfig& config) { return config.sink_token.has_value() ? 1 : 4; }
+
 absl::Status ValidateModelConfig(const ModelConfig& config) {
   absl::Status status;
   for (const Rope& rope : config.ropes) status.Update(CheckRopeScaling(rope.scaling));

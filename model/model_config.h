@@ -139,6 +139,10 @@ struct ModelConfig {
   LayerView layer(int32_t index) const { return layers.empty() ? LayerView() : layers[static_cast<size_t>(index)]; }
 };
 
+// How many of a stream's first tokens to keep as sinks where nobody says: the one that a model was trained with, else
+// four (StreamingLLM, sections 3.1 and 3.3).
+int32_t DefaultSinkTokens(const ModelConfig& config);
+
 // INVALID_ARGUMENT naming the first field that is out of its range (absurd sizes, heads that do not divide, NaN …).
 // Every reader calls it: afterwards all sizes are safe to multiply in 64 bits.
 absl::Status ValidateModelConfig(const ModelConfig& config);

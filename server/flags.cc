@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <iostream>
+#include <optional>
 #include <vector>
 
 #include "absl/flags/flag.h"
@@ -40,7 +41,7 @@ PERENNIAL_FLAG(std::string, port_file, "file that receives the bound port once t
 
 PERENNIAL_FLAG(int32_t, cache_tokens,
                "cache of a session, in tokens, sinks, notes and window together, unless it asks");
-PERENNIAL_FLAG(int32_t, sink_tokens,
+PERENNIAL_FLAG(std::optional<int32_t>, sink_tokens,
                "tokens at the start of a session that are never evicted, unless it asks or more is pinned; with 0, and "
                "nothing pinned, the model breaks down once the cache is full");
 PERENNIAL_FLAG(std::string, pinned_head,
@@ -315,6 +316,7 @@ std::string HelpText(const HostLimits& host) {
       const absl::CommandLineFlag* flag = absl::FindCommandLineFlag(name);
       std::string default_value = flag->DefaultValue();
       if (name == "threads") default_value = absl::StrCat(host.threads, ", from the ", host.threads_source);
+      if (name == "sink_tokens") default_value = "4; 1 for a model that was trained with a sink token";
       if (name == "cache_memory") {
         default_value =
             absl::StrCat(AbslUnparseFlag({DefaultCacheMemoryBytes(host)}), ", from the ", host.memory_source);

@@ -70,6 +70,7 @@ int LoadAndServe(const ServerOptions& options) {
   model.facts.architecture = config.architecture;
   model.facts.runner = (*runner)->Description();
   model.generation = (*checkpoint)->generation();
+  model.default_sink_tokens = DefaultSinkTokens(config);
   model.renderer = renderer->get();
   checkpoint->reset();  // what it said is copied, and the weights are loaded: unmap the file
   return Serve(options, model);

@@ -106,7 +106,9 @@ absl::Status ValidateServerOptions(const ServerOptions& options) {
   check(CheckRange("threads", options.threads, 1, 1024));
   check(CheckRange("template_fuel", options.template_fuel, 1000, int64_t{1} << 40));
   check(CheckRange("cache_tokens", options.cache_tokens, 1, int64_t{1} << 30));
-  check(CheckRange("sink_tokens", options.sink_tokens, 0, options.cache_tokens - 1));
+  if (options.sink_tokens.has_value()) {
+    check(CheckRange("sink_tokens", *options.sink_tokens, 0, options.cache_tokens - 1));
+  }
   check(CheckOneOf("pinned_head", options.pinned_head, kPinnedHeads));
   check(CheckOneOf("eviction", options.eviction, kEvictions));
   check(CheckRange("max_pinned_tokens", options.max_pinned_tokens, 1, 1 << 30));

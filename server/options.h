@@ -5,6 +5,7 @@
 #define PERENNIAL_SERVER_OPTIONS_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -33,7 +34,7 @@ struct ServerOptions {
 
   // What a session gets when it asks for nothing.
   int32_t cache_tokens = 1024;                // C = S + N + W
-  int32_t sink_tokens = 4;                    // S, or less than S where more is pinned
+  std::optional<int32_t> sink_tokens;         // S, or less than S where more is pinned; unset: what suits the model
   std::string pinned_head = "system_prompt";  // "system_prompt", "system_prompt_start" or "sinks_only"
   std::string eviction = "turn_wise";         // "turn_wise" or "token_wise"
   absl::Duration idle_timeout = absl::Hours(1);

@@ -3,7 +3,6 @@
 #include <fstream>
 #include <iterator>
 #include <utility>
-#include <variant>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -37,10 +36,6 @@ absl::StatusOr<std::string> TemplateSource(const Checkpoint& checkpoint, const s
   return source;
 }
 
-bool AddsBos(const TokenizerSource& source) {
-  return std::visit([](const auto& kind) { return kind.add_bos; }, source);
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<TemplatePromptRenderer>> TemplatePromptRenderer::Create(const Checkpoint& checkpoint,
@@ -50,31 +45,20 @@ absl::StatusOr<std::unique_ptr<TemplatePromptRenderer>> TemplatePromptRenderer::
   if (!source.ok()) return source.status();
   absl::StatusOr<std::unique_ptr<Tokenizer>> tokenizer = Tokenizer::Create(checkpoint.tokenizer(), *source);
   if (!tokenizer.ok()) return tokenizer.status();
-  ChatTemplateOptions options;
+  ChatTemplateOptions options = ChatTemplateOptions::Of(checkpoint);
   options.source = *std::move(source);
-  options.bos_text = checkpoint.bos_text();
-  options.eos_text = checkpoint.eos_text();
-  options.bos_token = checkpoint.config().bos_token;
-  options.add_bos = AddsBos(checkpoint.tokenizer());
   options.fuel = fuel;
   absl::StatusOr<std::unique_ptr<ChatTemplate>> chat = ChatTemplate::Create(std::move(options), tokenizer->get());
   if (!chat.ok()) return chat.status();
-  return std::unique_ptr<TemplatePromptRenderer>(
-      new TemplatePromptRenderer(*std::move(tokenizer), *std::move(chat), checkpoint.config().sink_token));
+  return std::unique_ptr<TemplatePromptRenderer>(new TemplatePromptRenderer(*std::move(tokenizer), *std::move(chat)));
 }
 
 TemplatePromptRenderer::TemplatePromptRenderer(std::unique_ptr<Tokenizer> tokenizer,
-                                               std::unique_ptr<ChatTemplate> chat_template,
-                                               std::optional<TokenId> sink_token)
-    : tokenizer_(std::move(tokenizer)), template_(std::move(chat_template)), sink_token_(sink_token) {}
+                                               std::unique_ptr<ChatTemplate> chat_template)
+    : tokenizer_(std::move(tokenizer)), template_(std::move(chat_template)) {}
 
 absl::StatusOr<SessionOpening> TemplatePromptRenderer::Opening(absl::Span<const Message> history) const {
-  absl::StatusOr<SessionOpening> opening = template_->Opening(history);
-  if (opening.ok() && sink_token_.has_value()) {
-    opening->tokens.insert(opening->tokens.begin(), *sink_token_);
-    ++opening->head_tokens;
-  }
-  return opening;
+  return template_->Opening(history);
 }
 
 absl::StatusOr<UserTurn> TemplatePromptRenderer::Turn(absl::string_view user_text) const {

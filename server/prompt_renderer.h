@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -66,12 +65,10 @@ class TemplatePromptRenderer final : public PromptRenderer {
   bool trims_reply() const { return template_->trims_reply(); }
 
  private:
-  TemplatePromptRenderer(std::unique_ptr<Tokenizer> tokenizer, std::unique_ptr<ChatTemplate> chat_template,
-                         std::optional<TokenId> sink_token);
+  TemplatePromptRenderer(std::unique_ptr<Tokenizer> tokenizer, std::unique_ptr<ChatTemplate> chat_template);
 
   const std::unique_ptr<Tokenizer> tokenizer_;
   const std::unique_ptr<ChatTemplate> template_;  // after the tokenizer, which it points to
-  const std::optional<TokenId> sink_token_;       // that the checkpoint was trained with: put first in every opening
 };
 
 }  // namespace perennial

@@ -21,7 +21,7 @@ void Override(SamplingParams& sampling, T SamplingParams::*field, const std::opt
 }  // namespace
 
 RequestRules MakeRequestRules(const ServerOptions& options, const RunnerLimits& runner,
-                              const GenerationDefaults& generation) {
+                              const GenerationDefaults& generation, int32_t default_sink_tokens) {
   RequestRules rules;
   rules.options = options;
   rules.runner = runner;
@@ -32,6 +32,7 @@ RequestRules MakeRequestRules(const ServerOptions& options, const RunnerLimits& 
   Override(rules.sampling, &SamplingParams::min_p, generation.min_p);
   Override(rules.sampling, &SamplingParams::repetition_penalty, generation.repetition_penalty);
   if (generation.do_sample.has_value() && !*generation.do_sample) rules.sampling.temperature = 0;
+  rules.sink_tokens = options.sink_tokens.value_or(default_sink_tokens);
   rules.pinned_head = options.pinned_head == "sinks_only"            ? PinnedHead::kSinksOnly
                       : options.pinned_head == "system_prompt_start" ? PinnedHead::kSystemPromptStart
                                                                      : PinnedHead::kSystemPrompt;
@@ -43,6 +44,11 @@ RequestRules MakeRequestRules(const ServerOptions& options, const RunnerLimits& 
                         : options.on_repetition == "finish" ? OnRepetition::kFinish
                                                             : OnRepetition::kReport;
   return rules;
+}
+
+CacheShape DefaultShape(const RequestRules& rules) {
+  const int32_t sink_tokens = std::min(rules.sink_tokens, rules.options.cache_tokens - 1);
+  return {.sink_tokens = sink_tokens, .note_tokens = 0, .window_tokens = rules.options.cache_tokens - sink_tokens};
 }
 
 absl::Status FieldError(absl::string_view field, absl::string_view complaint) {

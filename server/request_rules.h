@@ -32,15 +32,20 @@ struct RequestRules {
   SamplingParams sampling;
   int64_t max_tokens = 0;
   // What unset fields of a session stand for.
+  int32_t sink_tokens = 0;  // as far as the session's cache_tokens allow
   PinnedHead pinned_head = PinnedHead::kSystemPrompt;
   EvictionPolicy eviction = EvictionPolicy::kTurnWise;
   OnRepetition on_repetition = OnRepetition::kReport;  // the server's flag
 };
 
+// `default_sink_tokens` (DefaultSinkTokens) counts where options.sink_tokens is unset.
 // `generation.do_sample` false means greedy: temperature 0. A checkpoint's value that is out of range is ignored, as if
 // it were not there: the model's own file must not make every request fail.
 RequestRules MakeRequestRules(const ServerOptions& options, const RunnerLimits& runner,
-                              const GenerationDefaults& generation);
+                              const GenerationDefaults& generation, int32_t default_sink_tokens = 4);
+
+// The cache of a session that asks for nothing, as if nothing but the sinks were pinned.
+CacheShape DefaultShape(const RequestRules& rules);
 
 // INVALID_FIELD: "FIELD: COMPLAINT".
 absl::Status FieldError(absl::string_view field, absl::string_view complaint);

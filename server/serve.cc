@@ -30,12 +30,10 @@ uint64_t SystemRandomBits() {
   return (static_cast<uint64_t>(device()) << 32) | device();
 }
 
-void LogMemorySum(const ServerOptions& options, const LoadedModel& model) {
+void LogMemorySum(const RequestRules& rules, const LoadedModel& model) {
+  const ServerOptions& options = rules.options;
   const RunnerLimits& limits = model.engine_model.runner->limits();
-  const CacheShape shape{.sink_tokens = options.sink_tokens,
-                         .note_tokens = 0,
-                         .window_tokens = options.cache_tokens - options.sink_tokens};
-  const int64_t session_bytes = std::max<int64_t>(1, model.engine_model.runner->CacheBytes(shape));
+  const int64_t session_bytes = std::max<int64_t>(1, model.engine_model.runner->CacheBytes(DefaultShape(rules)));
   spdlog::info("model {} ({}), {}", model.facts.name, model.facts.architecture, model.facts.runner);
   spdlog::info("cache memory {} / ({} a token x {} tokens = {} a session) = {} sessions of default size",
                FormatBytes(limits.cache_memory_bytes), FormatBytes(limits.cache_bytes_per_token), options.cache_tokens,
@@ -50,13 +48,12 @@ void LogMemorySum(const ServerOptions& options, const LoadedModel& model) {
 }
 
 // What the flags ask of the engine and of the model's cache, checked against what the runner has.
-absl::Status CheckAgainstRunner(const ServerOptions& options, const ModelRunner& runner) {
+absl::Status CheckAgainstRunner(const RequestRules& rules, const ModelRunner& runner) {
+  const ServerOptions& options = rules.options;
   if (absl::Status status = ValidateEngineOptions(options.engine, runner.limits()); !status.ok()) {
     return absl::InvalidArgumentError(absl::StrCat("--", status.message()));
   }
-  const CacheShape shape{.sink_tokens = options.sink_tokens,
-                         .note_tokens = 0,
-                         .window_tokens = options.cache_tokens - options.sink_tokens};
+  const CacheShape shape = DefaultShape(rules);
   // First: a runner with little memory also says that it takes only small caches.
   if (runner.CacheBytes(shape) > runner.limits().cache_memory_bytes) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -86,11 +83,13 @@ void SetUpLog(const ServerOptions& options) {
 void PrintStartError(const absl::Status& status) { std::cerr << "perenniald: " << status.message() << std::endl; }
 
 int Serve(const ServerOptions& options, const LoadedModel& model) {
-  if (absl::Status status = CheckAgainstRunner(options, *model.engine_model.runner); !status.ok()) {
+  const RequestRules rules =
+      MakeRequestRules(options, model.engine_model.runner->limits(), model.generation, model.default_sink_tokens);
+  if (absl::Status status = CheckAgainstRunner(rules, *model.engine_model.runner); !status.ok()) {
     PrintStartError(status);
     return kExitBadFlags;
   }
-  LogMemorySum(options, model);
+  LogMemorySum(rules, model);
   const SystemClock clock;
   EngineModel engine_model = model.engine_model;
   engine_model.on_failure = [](const absl::Status& status) {
@@ -103,7 +102,6 @@ int Serve(const ServerOptions& options, const LoadedModel& model) {
     return absl::IsInvalidArgument(engine.status()) ? kExitBadFlags : kExitStartFailed;
   }
   (*engine)->Start();
-  const RequestRules rules = MakeRequestRules(options, model.engine_model.runner->limits(), model.generation);
   absl::StatusOr<std::unique_ptr<Server>> server =
       Server::Start(rules, model.facts, model.renderer, engine->get(), SystemRandomBits);
   absl::Status status = server.status();

@@ -3,6 +3,8 @@
 #ifndef PERENNIAL_SERVER_SERVE_H_
 #define PERENNIAL_SERVER_SERVE_H_
 
+#include <cstdint>
+
 #include "model/checkpoint/checkpoint.h"
 #include "model/model_runner.h"
 #include "server/engine/engine.h"
@@ -17,6 +19,7 @@ struct LoadedModel {
   EngineModel engine_model;  // with its runner
   ModelFacts facts;
   GenerationDefaults generation;
+  int32_t default_sink_tokens = 4;  // DefaultSinkTokens of its configuration
   const PromptRenderer* renderer = nullptr;
 };
 

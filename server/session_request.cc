@@ -42,8 +42,7 @@ absl::StatusOr<CacheShape> CheckShape(const v1::SessionConfig& config, const Req
         absl::StrCat(cache_tokens, " leave a window of ", std::max(cache_tokens - note_tokens, 0), " beside notes of ",
                      note_tokens, ", less than ", min_window, " (min_window_tokens)"));
   }
-  const int32_t sink_tokens =
-      config.has_sink_tokens() ? config.sink_tokens() : std::min(rules.options.sink_tokens, most_sinks);
+  const int32_t sink_tokens = config.has_sink_tokens() ? config.sink_tokens() : std::min(rules.sink_tokens, most_sinks);
   if (sink_tokens < 0 || sink_tokens > most_sinks) {
     return FieldError(
         "config.sink_tokens",

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -23,6 +24,12 @@ absl::Status CheckOptions(absl::Span<const TokenId> tokens, const SpeedOptions& 
     return absl::InvalidArgumentError(
         absl::StrCat("recomputed_tokens is ", options.recomputed_tokens, "; it must be at least 1"));
   }
+  if (options.recompute_chunks.empty()) {
+    return absl::InvalidArgumentError("recompute_chunks is empty; it must name at least one");
+  }
+  for (const int32_t chunk : options.recompute_chunks) {
+    if (chunk < 1) return absl::InvalidArgumentError(absl::StrCat("recompute_chunks has ", chunk, "; it must be >= 1"));
+  }
   int64_t least = 0;
   for (const int32_t capacity : options.cache_tokens) {
     least = std::max(least, int64_t{capacity} + std::max(options.decoded_tokens, options.recomputed_tokens));
@@ -33,9 +40,14 @@ absl::Status CheckOptions(absl::Span<const TokenId> tokens, const SpeedOptions& 
   return absl::OkStatus();
 }
 
-// Seconds that each decoded token takes when the newest tokens are run anew for it.
-absl::StatusOr<std::vector<double>> TimeRecomputation(const EvalSubject& subject, absl::Span<const TokenId> tokens,
-                                                      int32_t capacity, int32_t count) {
+struct Recomputation {
+  double seconds = 0;        // median of a token
+  int32_t chunk_tokens = 0;  // of a step
+};
+
+// A decoded token when the newest tokens are run anew for it, in steps of subject.chunk_tokens.
+absl::StatusOr<double> RecomputationSeconds(const EvalSubject& subject, absl::Span<const TokenId> tokens,
+                                            int32_t capacity, int32_t count) {
   auto stream = EvalStream::Create(subject, {.sink_tokens = 0, .note_tokens = 0, .window_tokens = capacity});
   if (!stream.ok()) return stream.status();
   std::vector<double> seconds;
@@ -49,7 +61,24 @@ absl::StatusOr<std::vector<double>> TimeRecomputation(const EvalSubject& subject
     seconds.push_back(absl::ToDoubleSeconds(subject.now() - start));
     subject.Report(absl::StrCat("recompute ", capacity), static_cast<int64_t>(first) + 1, count);
   }
-  return seconds;
+  return Quantile(std::move(seconds), kMedian);
+}
+
+// With the chunks that suit re-computation best: few steps are few launches, but attention within a long step may cost
+// more than its parts.
+absl::StatusOr<Recomputation> FastestRecomputation(const EvalSubject& subject, absl::Span<const TokenId> tokens,
+                                                   int32_t capacity, const SpeedOptions& options) {
+  std::set<int32_t> chunks;
+  for (const int32_t chunk : options.recompute_chunks) chunks.insert(std::min({chunk, capacity, subject.chunk_tokens}));
+  Recomputation fastest = {.seconds = std::numeric_limits<double>::infinity()};
+  for (const int32_t chunk : chunks) {
+    EvalSubject chunked = subject;
+    chunked.chunk_tokens = chunk;
+    auto seconds = RecomputationSeconds(chunked, tokens, capacity, options.recomputed_tokens);
+    if (!seconds.ok()) return seconds.status();
+    if (*seconds < fastest.seconds) fastest = {.seconds = *seconds, .chunk_tokens = chunk};
+  }
+  return fastest;
 }
 
 absl::StatusOr<std::vector<double>> TimeStreaming(const EvalSubject& subject, absl::Span<const TokenId> tokens,
@@ -82,7 +111,7 @@ absl::StatusOr<std::vector<double>> TimeDecoding(const EvalSubject& subject, Eva
     if (!status.ok()) return status;
     Likeliest(stream.logits());
     seconds.push_back(absl::ToDoubleSeconds(subject.now() - start));
-    if (losses != nullptr) losses->push_back(Loss(stream.logits(), next[i]));
+    if (losses != nullptr) losses->push_back(LossAfter(subject, tokens[i], stream.logits(), next[i]));
   }
   return seconds;
 }
@@ -102,13 +131,14 @@ absl::StatusOr<Report> RunSpeed(const EvalSubject& subject, absl::Span<const Tok
   for (const CacheShape& shape : *shapes) {
     auto streaming = TimeStreaming(subject, tokens, shape, options.decoded_tokens);
     if (!streaming.ok()) return streaming.status();
-    auto recompute = TimeRecomputation(subject, tokens, shape.capacity(), options.recomputed_tokens);
+    auto recompute = FastestRecomputation(subject, tokens, shape.capacity(), options);
     if (!recompute.ok()) return recompute.status();
     const double streaming_ms = Quantile(*std::move(streaming), kMedian) * 1e3;
-    const double recompute_ms = Quantile(*std::move(recompute), kMedian) * 1e3;
+    const double recompute_ms = recompute->seconds * 1e3;
     table.rows.push_back({{"cache_tokens", int64_t{shape.capacity()}},
                           {"milliseconds_streaming", streaming_ms},
                           {"milliseconds_recompute", recompute_ms},
+                          {"recompute_chunk", int64_t{recompute->chunk_tokens}},
                           {"speedup", recompute_ms / streaming_ms}});
   }
   return report;

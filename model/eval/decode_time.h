@@ -32,12 +32,14 @@ struct SpeedOptions {
   int32_t sink_tokens = 4;
   int32_t decoded_tokens = 50;    // with sinks and window, for each cache
   int32_t recomputed_tokens = 5;  // with re-computation: each is a pass over the whole cache
+  // Tokens of a step of re-computation: each is tried, the fastest counts. At most subject.chunk_tokens.
+  std::vector<int32_t> recompute_chunks = {512, 4096};
 };
 
 // The mode `speed`, Figure 10 of the paper: a decoded token with sinks and window against one of a sliding window with
 // re-computation, whose cache is filled anew for every token. Caches are full when the time is taken. Table "caches":
-// cache_tokens, milliseconds_streaming, milliseconds_recompute (medians), speedup. Re-computation runs in chunks of
-// subject.chunk_tokens. INVALID_ARGUMENT naming the option, or if there are fewer than the largest cache's and
+// cache_tokens, milliseconds_streaming, milliseconds_recompute (medians), recompute_chunk (the fastest), speedup.
+// INVALID_ARGUMENT naming the option, or if there are fewer than the largest cache's and
 // decoded_tokens of `tokens`.
 absl::StatusOr<Report> RunSpeed(const EvalSubject& subject, absl::Span<const TokenId> tokens,
                                 const SpeedOptions& options);

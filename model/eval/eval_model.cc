@@ -23,6 +23,7 @@ int64_t CacheMemory(const ModelConfig& config, int64_t cache_tokens) {
 }  // namespace
 
 absl::Status EvalModel::Open() {
+  if (tokenizer_ != nullptr) return absl::OkStatus();
   if (options_.path.empty()) return absl::InvalidArgumentError("--model is missing");
   auto checkpoint = Checkpoint::Open(options_.path);
   if (!checkpoint.ok()) return checkpoint.status();
@@ -73,18 +74,10 @@ absl::StatusOr<QuestionSession> EvalModel::Session(const std::vector<QuestionTex
   if (checkpoint_->chat_template().empty()) {
     return absl::FailedPreconditionError(absl::StrCat(options_.path, ": the model has no chat template"));
   }
-  ChatTemplateOptions options;
-  options.source = checkpoint_->chat_template();
-  options.bos_text = checkpoint_->bos_text();
-  options.eos_text = checkpoint_->eos_text();
-  options.bos_token = checkpoint_->config().bos_token;
-  auto chat_template = ChatTemplate::Create(std::move(options), tokenizer_.get());
+  auto chat_template = ChatTemplate::Create(ChatTemplateOptions::Of(*checkpoint_), tokenizer_.get());
   if (!chat_template.ok()) return chat_template.status();
   auto opening = (*chat_template)->Opening({});
   if (!opening.ok()) return opening.status();
-  if (const std::optional<TokenId> sink = checkpoint_->config().sink_token; sink.has_value()) {
-    opening->tokens.insert(opening->tokens.begin(), *sink);
-  }
   QuestionSession session = {opening->tokens, (*chat_template)->reply_end(), {}};
   for (const QuestionText& text : questions) {
     auto turn = (*chat_template)->Turn(text.question);
@@ -116,6 +109,7 @@ EvalSubject EvalModel::Subject() const {
       .runner = runner_.get(),
       .chunk_tokens = options_.chunk_tokens,
       .loss_threads = threads > 0 ? threads : std::max(1, static_cast<int32_t>(std::thread::hardware_concurrency())),
+      .sink_token = checkpoint_->config().sink_token,
       .progress = options_.progress};
   if (absl::StartsWith(options_.torch.device, "cuda")) {
     subject.device_bytes = [device = options_.torch.device] { return DeviceBytesInUse(device); };

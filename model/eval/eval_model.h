@@ -18,6 +18,7 @@
 #include "model/eval/eval_stream.h"
 #include "model/eval/questions.h"
 #include "model/eval/text_tokens.h"
+#include "model/model_config.h"
 #include "model/text/tokenizer.h"
 #include "model/token.h"
 #include "model/torch/torch_model_runner.h"
@@ -43,17 +44,20 @@ class EvalModel {
  public:
   explicit EvalModel(EvalModelOptions options) : options_(std::move(options)) {}
 
-  // Opens the checkpoint and its tokenizer. REQUIRED by all that follows.
+  // Opens the checkpoint and its tokenizer, once. REQUIRED by all that follows.
   absl::Status Open();
 
   const std::string& path() const { return options_.path; }
   EncodeFunction encode() const;
-  // BOS if texts begin with it, else nothing. INVALID_ARGUMENT if they should and the model has none.
+  // What stands before every text: the sink token that the model was trained with, if there is one, and BOS if texts
+  // should begin with it. INVALID_ARGUMENT if they should and the model has none.
   absl::StatusOr<std::vector<TokenId>> TextBegin() const;
   // The first tokens of the files, TextBegin among them; 0: all. See text_tokens.h.
   absl::StatusOr<std::vector<TokenId>> TextTokens(const std::vector<std::string>& files, int64_t num_tokens) const;
   // The token of "\n" alone, if there is one.
   std::optional<TokenId> Newline() const;
+  // Sinks that suit the model where nobody says how many; see DefaultSinkTokens.
+  int32_t DefaultSinks() const { return DefaultSinkTokens(checkpoint_->config()); }
   // FAILED_PRECONDITION if the model has no chat template.
   absl::StatusOr<QuestionSession> Session(const std::vector<QuestionText>& questions) const;
 

@@ -14,14 +14,17 @@
 namespace perennial {
 namespace {
 
-// Losses of `next` under the output's rows, into `losses`. Threads share the rows: at a vocabulary of 50,000 a row is
-// 50,000 exponentials, and a GPU makes rows faster than one processor can take them.
-void ScoreRows(const StepOutput& output, absl::Span<const TokenId> next, int32_t num_threads, double* losses) {
+// Losses of `next`, each after its token, under the output's rows, into `losses`. Threads share the rows: at a
+// vocabulary of 50,000 a row is 50,000 exponentials, and a GPU makes rows faster than one processor can take them.
+void ScoreRows(const EvalSubject& subject, const StepOutput& output, absl::Span<const TokenId> tokens,
+               absl::Span<const TokenId> next, double* losses) {
   const auto score = [&](size_t first, size_t step) {
-    for (size_t row = first; row < next.size(); row += step) losses[row] = Loss(output.Row(0, row), next[row]);
+    for (size_t row = first; row < next.size(); row += step) {
+      losses[row] = LossAfter(subject, tokens[row], output.Row(0, row), next[row]);
+    }
   };
   constexpr size_t kRowsWorthAThread = 16;
-  const size_t wanted = std::min(static_cast<size_t>(num_threads), next.size() / kRowsWorthAThread);
+  const size_t wanted = std::min(static_cast<size_t>(subject.loss_threads), next.size() / kRowsWorthAThread);
   if (wanted <= 1) {
     score(0, 1);
     return;
@@ -56,6 +59,10 @@ double Loss(absl::Span<const float> logits, TokenId token) {
   double sum = 0.0;
   for (const float logit : logits) sum += std::exp(logit - largest);
   return std::log(sum) + double{largest} - logits[static_cast<size_t>(token)];
+}
+
+double LossAfter(const EvalSubject& subject, TokenId token, absl::Span<const float> logits, TokenId next) {
+  return token == subject.sink_token ? std::numeric_limits<double>::quiet_NaN() : Loss(logits, next);
 }
 
 TokenId Likeliest(absl::Span<const float> logits) {
@@ -107,7 +114,7 @@ absl::Status EvalStream::FeedAndScore(absl::Span<const TokenId> tokens, absl::Sp
     absl::Status status = Step(chunk, LogitRows::kAll);
     if (!status.ok()) return status;
     losses.resize(losses.size() + chunk.size());
-    ScoreRows(output_, next.subspan(first, chunk.size()), subject_->loss_threads,
+    ScoreRows(*subject_, output_, chunk, next.subspan(first, chunk.size()),
               losses.data() + (losses.size() - chunk.size()));
   }
   return absl::OkStatus();

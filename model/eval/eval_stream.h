@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -29,6 +30,8 @@ struct EvalSubject {
   ModelRunner* runner = nullptr;
   int32_t chunk_tokens = 128;  // >= 1, per step, at most what the runner takes; changes speed, not results
   int32_t loss_threads = 1;    // >= 1, that turn logits into losses
+  // That the model was trained with: stands before every text, and nothing was ever predicted from it.
+  std::optional<TokenId> sink_token = std::nullopt;
 
   // Called after every step: `done` of `total` tokens of `what`, a few words. May be empty.
   std::function<void(absl::string_view what, int64_t done, int64_t total)> progress = nullptr;
@@ -57,6 +60,9 @@ absl::StatusOr<EvictionPolicy> ParseEvictionPolicy(absl::string_view word);
 
 // -log softmax(logits)[token].
 double Loss(absl::Span<const float> logits, TokenId token);
+
+// The same for `next`, whose logits are those after `token`; NaN (not predicted) after the subject's sink token.
+double LossAfter(const EvalSubject& subject, TokenId token, absl::Span<const float> logits, TokenId next);
 
 // The token with the highest logit; the first one of equals.
 TokenId Likeliest(absl::Span<const float> logits);

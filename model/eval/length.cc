@@ -50,6 +50,12 @@ class TextStream {
 
   int64_t last() const { return static_cast<int64_t>(tokens_.size()) - 1; }  // tokens 0 … last() - 1 are fed
 
+  // Of a model that was trained with one: it begins every stream, and so those that begin within the text.
+  absl::Status FeedSinkToken() {
+    if (!subject_.sink_token.has_value()) return absl::OkStatus();
+    return stream_.Feed(absl::MakeConstSpan(&*subject_.sink_token, 1));
+  }
+
   // Feeds tokens[from … to - 1] in chunks; losses of their successors go to `losses`.
   absl::Status Feed(int64_t from, int64_t to, std::vector<double>& losses) {
     for (int64_t first = from; first < to;) {
@@ -139,7 +145,8 @@ absl::StatusOr<double> PerplexityFromEmpty(const EvalSubject& subject, absl::Spa
   auto stream = TextStream::Create(subject, tokens, options, "a block from an empty cache");
   if (!stream.ok()) return stream.status();
   std::vector<double> losses;
-  absl::Status status = stream->Feed(from, to, losses);
+  absl::Status status = from > 0 ? stream->FeedSinkToken() : absl::OkStatus();
+  if (status.ok()) status = stream->Feed(from, to, losses);
   if (!status.ok()) return status;
   return Perplexity(losses);
 }

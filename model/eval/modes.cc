@@ -32,7 +32,9 @@ ABSL_FLAG(bool, allow_untrained_length, false, "Accept a cache larger than the m
 // Of several.
 ABSL_FLAG(TextList, text, {}, "The text: UTF-8 files, or directories of .txt files, by commas; one after the other.");
 ABSL_FLAG(int64_t, tokens, 4000, "How many of the text's first tokens to use; 0: all.");
-ABSL_FLAG(int32_t, sink_tokens, 4, "Sinks: first tokens that are never evicted.");
+ABSL_FLAG(
+    std::optional<int32_t>, sink_tokens, std::nullopt,
+    "Sinks: first tokens that are never evicted. Default: 4, or 1 for a model that was trained with a sink token.");
 ABSL_FLAG(int32_t, cache_tokens, 1024, "Size of the cache in tokens, sinks included.");
 ABSL_FLAG(
     std::string, eviction, "token_wise",
@@ -59,6 +61,8 @@ ABSL_FLAG(int64_t, compare_every, 10, "Of the blocks, predict every so many from
 ABSL_FLAG(TextList, time_at, (TextList{"10000", "100000", "1000000", "4000000"}),
           "Places in the stream; the --decoded_tokens before each are decoded one by one.");
 ABSL_FLAG(int32_t, recomputed_tokens, 5, "Tokens timed with re-computation, for each cache.");
+ABSL_FLAG(TextList, recompute_chunks, (TextList{"512", "4096"}),
+          "Tokens of a step of re-computation, by commas: each is tried, the fastest counts. At most --chunk_tokens.");
 ABSL_FLAG(double, tolerance, 0.01, "How much worse than the best perplexity is as good; 0.01: one per cent.");
 ABSL_FLAG(int64_t, lines, 200, "Lines of the stream.");
 ABSL_FLAG(int64_t, question_every, 10, "Lines between questions.");
@@ -90,10 +94,22 @@ int64_t LargestCache(absl::Span<const CacheShape> shapes) {
   return largest;
 }
 
-// Opens the model, reads the text, and loads with memory for a cache of `cache_tokens`, or of all the text if `dense`.
-absl::StatusOr<std::vector<TokenId>> Prepare(EvalModel& model, int64_t cache_tokens, bool dense = false) {
+absl::Status CheckModelAndTextAreNamed() {
   if (absl::GetFlag(FLAGS_model).empty()) return absl::InvalidArgumentError("--model is missing");
   if (absl::GetFlag(FLAGS_text).empty()) return absl::InvalidArgumentError("--text is missing");
+  return absl::OkStatus();
+}
+
+// --sink_tokens, or what suits the model, which is opened for that.
+absl::StatusOr<int32_t> SinkTokens(EvalModel& model) {
+  if (const std::optional<int32_t> given = absl::GetFlag(FLAGS_sink_tokens); given.has_value()) return *given;
+  absl::Status status = model.Open();
+  if (!status.ok()) return status;
+  return model.DefaultSinks();
+}
+
+// Opens the model, reads the text, and loads with memory for a cache of `cache_tokens`, or of all the text if `dense`.
+absl::StatusOr<std::vector<TokenId>> Prepare(EvalModel& model, int64_t cache_tokens, bool dense = false) {
   absl::Status status = model.Open();
   if (!status.ok()) return status;
   auto tokens = model.TextTokens(absl::GetFlag(FLAGS_text), absl::GetFlag(FLAGS_tokens));
@@ -104,6 +120,8 @@ absl::StatusOr<std::vector<TokenId>> Prepare(EvalModel& model, int64_t cache_tok
 }
 
 absl::StatusOr<Report> PerplexityMode(EvalModel& model) {
+  absl::Status named = CheckModelAndTextAreNamed();
+  if (!named.ok()) return named;
   auto policy = ParseEvictionPolicy(absl::GetFlag(FLAGS_eviction));
   if (!policy.ok()) return policy.status();
   std::vector<PerplexityOptions> runs;
@@ -111,9 +129,11 @@ absl::StatusOr<Report> PerplexityMode(EvalModel& model) {
   for (const std::string& word : absl::GetFlag(FLAGS_attention)) {
     auto attention = ParseEvalAttention(word);
     if (!attention.ok()) return attention.status();
+    auto sinks = SinkTokens(model);
+    if (!sinks.ok()) return sinks.status();
     dense = dense || *attention == EvalAttention::kDense;
     runs.push_back({.attention = *attention,
-                    .sink_tokens = absl::GetFlag(FLAGS_sink_tokens),
+                    .sink_tokens = *sinks,
                     .cache_tokens = absl::GetFlag(FLAGS_cache_tokens),
                     .recompute_every = absl::GetFlag(FLAGS_recompute_every)});
     if (*policy == EvictionPolicy::kTurnWise) runs.back().eviction = {*policy, absl::GetFlag(FLAGS_turn_tokens)};
@@ -135,6 +155,8 @@ absl::StatusOr<std::vector<CacheShape>> ShapesFromFlags(const TextList& sink_cou
 }
 
 absl::StatusOr<Report> Shapes(EvalModel& model, const TextList& sink_counts, const TextList& cache_sizes) {
+  absl::Status named = CheckModelAndTextAreNamed();
+  if (!named.ok()) return named;
   auto shapes = ShapesFromFlags(sink_counts, cache_sizes);
   if (!shapes.ok()) return shapes.status();
   auto tokens = Prepare(model, LargestCache(*shapes));
@@ -147,10 +169,16 @@ absl::StatusOr<Report> SinksMode(EvalModel& model) {
 }
 
 absl::StatusOr<Report> CacheSizeMode(EvalModel& model) {
-  return Shapes(model, {absl::StrCat(absl::GetFlag(FLAGS_sink_tokens))}, absl::GetFlag(FLAGS_cache_sizes));
+  absl::Status named = CheckModelAndTextAreNamed();
+  if (!named.ok()) return named;
+  auto sinks = SinkTokens(model);
+  if (!sinks.ok()) return sinks.status();
+  return Shapes(model, {absl::StrCat(*sinks)}, absl::GetFlag(FLAGS_cache_sizes));
 }
 
 absl::StatusOr<Report> AdviseMode(EvalModel& model) {
+  absl::Status named = CheckModelAndTextAreNamed();
+  if (!named.ok()) return named;
   auto shapes = ShapesFromFlags(absl::GetFlag(FLAGS_sink_counts), absl::GetFlag(FLAGS_cache_sizes));
   if (!shapes.ok()) return shapes.status();
   auto tokens = Prepare(model, LargestCache(*shapes));
@@ -159,16 +187,19 @@ absl::StatusOr<Report> AdviseMode(EvalModel& model) {
                    absl::GetFlag(FLAGS_tolerance));
 }
 
-absl::StatusOr<CacheShape> ShapeFromFlags() {
-  return EvalCacheShape(
-      {.sink_tokens = absl::GetFlag(FLAGS_sink_tokens), .cache_tokens = absl::GetFlag(FLAGS_cache_tokens)}, 0);
+absl::StatusOr<CacheShape> ShapeFromFlags(EvalModel& model) {
+  auto sinks = SinkTokens(model);
+  if (!sinks.ok()) return sinks.status();
+  return EvalCacheShape({.sink_tokens = *sinks, .cache_tokens = absl::GetFlag(FLAGS_cache_tokens)}, 0);
 }
 
 absl::StatusOr<Report> LengthMode(EvalModel& model) {
-  auto shape = ShapeFromFlags();
-  if (!shape.ok()) return shape.status();
+  absl::Status named = CheckModelAndTextAreNamed();
+  if (!named.ok()) return named;
   auto time_at = Integers<int64_t>("time_at", absl::GetFlag(FLAGS_time_at));
   if (!time_at.ok()) return time_at.status();
+  auto shape = ShapeFromFlags(model);
+  if (!shape.ok()) return shape.status();
   const LengthOptions options = {.shape = *shape,
                                  .block_tokens = absl::GetFlag(FLAGS_block_tokens),
                                  .score_every = absl::GetFlag(FLAGS_score_every),
@@ -181,12 +212,19 @@ absl::StatusOr<Report> LengthMode(EvalModel& model) {
 }
 
 absl::StatusOr<Report> SpeedMode(EvalModel& model) {
+  absl::Status named = CheckModelAndTextAreNamed();
+  if (!named.ok()) return named;
   auto sizes = Integers<int32_t>("cache_sizes", absl::GetFlag(FLAGS_cache_sizes));
   if (!sizes.ok()) return sizes.status();
+  auto sinks = SinkTokens(model);
+  if (!sinks.ok()) return sinks.status();
+  auto chunks = Integers<int32_t>("recompute_chunks", absl::GetFlag(FLAGS_recompute_chunks));
+  if (!chunks.ok()) return chunks.status();
   SpeedOptions options = {.cache_tokens = *std::move(sizes),
-                          .sink_tokens = absl::GetFlag(FLAGS_sink_tokens),
+                          .sink_tokens = *sinks,
                           .decoded_tokens = static_cast<int32_t>(absl::GetFlag(FLAGS_decoded_tokens)),
-                          .recomputed_tokens = absl::GetFlag(FLAGS_recomputed_tokens)};
+                          .recomputed_tokens = absl::GetFlag(FLAGS_recomputed_tokens),
+                          .recompute_chunks = *std::move(chunks)};
   auto shapes = EvalShapes({options.sink_tokens}, options.cache_tokens);
   if (!shapes.ok()) return shapes.status();
   auto tokens = Prepare(model, LargestCache(*shapes));
@@ -197,10 +235,10 @@ absl::StatusOr<Report> SpeedMode(EvalModel& model) {
 absl::StatusOr<Report> RecallMode(EvalModel& model) {
   auto policy = ParseEvictionPolicy(absl::GetFlag(FLAGS_eviction));
   if (!policy.ok()) return policy.status();
-  auto shape = ShapeFromFlags();
-  if (!shape.ok()) return shape.status();
   auto distances = Integers<int64_t>("distances", absl::GetFlag(FLAGS_distances));
   if (!distances.ok()) return distances.status();
+  auto shape = ShapeFromFlags(model);
+  if (!shape.ok()) return shape.status();
   const int32_t notes = absl::GetFlag(FLAGS_note_tokens);
   if (notes < 0 || notes >= shape->window_tokens) {
     return absl::InvalidArgumentError(
@@ -236,9 +274,9 @@ absl::StatusOr<Report> RecallMode(EvalModel& model) {
 absl::StatusOr<Report> QaMode(EvalModel& model) {
   auto policy = ParseEvictionPolicy(absl::GetFlag(FLAGS_eviction));
   if (!policy.ok()) return policy.status();
-  auto shape = ShapeFromFlags();
-  if (!shape.ok()) return shape.status();
   if (absl::GetFlag(FLAGS_questions).empty()) return absl::InvalidArgumentError("--questions is missing");
+  auto shape = ShapeFromFlags(model);
+  if (!shape.ok()) return shape.status();
   absl::Status status = model.Open();
   if (!status.ok()) return status;
   auto file = ReadTextFile(absl::GetFlag(FLAGS_questions));
@@ -253,7 +291,7 @@ absl::StatusOr<Report> QaMode(EvalModel& model) {
                       {.opening = session->opening,
                        .reply_end = session->reply_end,
                        .cache_tokens = absl::GetFlag(FLAGS_cache_tokens),
-                       .sink_tokens = absl::GetFlag(FLAGS_sink_tokens),
+                       .sink_tokens = shape->sink_tokens,
                        .eviction = *policy});
 }
 
@@ -305,8 +343,8 @@ absl::Span<const EvalMode> EvalModes() {
        &LengthMode},
       {"speed",
        "a decoded token against a sliding window with re-computation (Figure 10)",
-       "The text only fills the caches. Re-computation runs in chunks of --chunk_tokens: by default in one pass.",
-       {"text", "tokens", "sink_tokens", "cache_sizes", "decoded_tokens", "recomputed_tokens"},
+       "The text only fills the caches. Re-computation is tried in several chunks; the fastest one counts.",
+       {"text", "tokens", "sink_tokens", "cache_sizes", "decoded_tokens", "recomputed_tokens", "recompute_chunks"},
        {{"tokens", "4200"}, {"chunk_tokens", "4096"}},
        &SpeedMode},
       {"recall",

@@ -22,7 +22,7 @@ struct EvalMode {
   absl::string_view explanation;         // for the mode's own --help: what is measured, how to read it, an example
   std::vector<absl::string_view> flags;  // its own, beside those of every mode
   std::vector<std::pair<absl::string_view, absl::string_view>> defaults;  // where they differ from the flags' own
-  // Checks the flags before it opens the model, measures, and reports.
+  // Checks the flags, where they can be checked before the model is open, measures, and reports.
   absl::StatusOr<Report> (*run)(EvalModel& model);
 };
 

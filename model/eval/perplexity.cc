@@ -41,17 +41,21 @@ absl::Status ScoreStream(const EvalSubject& subject, EvalStream& stream, absl::S
   return absl::OkStatus();
 }
 
-// The same for the tokens past the cache, each from a new pass over the newest tokens that fit.
+// The same for the tokens past the cache, each from a new pass over the newest tokens that fit, after the sink token of
+// a model that was trained with one.
 absl::Status Recompute(const EvalSubject& subject, EvalStream& stream, absl::Span<const TokenId> tokens,
                        const PerplexityOptions& options, std::vector<double>& losses, absl::string_view what) {
-  const size_t capacity = static_cast<size_t>(options.cache_tokens);
+  std::vector<TokenId> lead;
+  if (subject.sink_token.has_value()) lead.push_back(*subject.sink_token);
+  const size_t newest = static_cast<size_t>(options.cache_tokens) - lead.size();
   for (size_t target = losses.size() + 1; target < tokens.size(); ++target) {
     if (static_cast<int64_t>(target) % options.recompute_every != 0) {
       losses.push_back(kNotPredicted);
       continue;
     }
     absl::Status status = stream.Restart();
-    if (status.ok()) status = stream.FeedForLogits(tokens.subspan(target - capacity, capacity));
+    if (status.ok()) status = stream.Feed(lead);
+    if (status.ok()) status = stream.FeedForLogits(tokens.subspan(target - newest, newest));
     if (!status.ok()) return status;
     losses.push_back(Loss(stream.logits(), tokens[target]));
     subject.Report(what, static_cast<int64_t>(target), static_cast<int64_t>(tokens.size()) - 1);
@@ -71,6 +75,10 @@ absl::Status CheckOptions(const EvalSubject& subject, absl::Span<const TokenId> 
   if (options.eviction.policy == EvictionPolicy::kTurnWise && options.eviction.turn_tokens < 1) {
     return absl::InvalidArgumentError(
         absl::StrCat("turn_tokens is ", options.eviction.turn_tokens, "; it must be >= 1"));
+  }
+  if (options.attention == EvalAttention::kRecompute && subject.sink_token.has_value() && options.cache_tokens < 2) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("cache_tokens is ", options.cache_tokens, "; it must be >= 2: the sink token takes one"));
   }
   if (options.attention == EvalAttention::kNewlines && !options.newline.has_value()) {
     return absl::InvalidArgumentError("attention=newlines: the model has no token for a newline alone");

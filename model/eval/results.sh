@@ -79,7 +79,7 @@ part() {
     speed) measure speed speed --text="$book" ;;
     length)
       # The novels first, in the order of their names, then War and Peace: more than is needed, nothing twice.
-      measure length length --text="$texts/novels,$book" --tokens=4000001 --score_every=4
+      measure length length --text="$texts/novels,$book" --tokens=4000001 --score_every=8
       ;;
     recall) measure recall recall --lines=600 ;;
     qa) measure qa qa --questions="$texts/questions.jsonl" --cache_tokens=512 ;;

@@ -1,6 +1,7 @@
 #include "model/text/chat_template.h"
 
 #include <utility>
+#include <variant>
 
 #include "absl/memory/memory.h"
 #include "absl/status/status.h"
@@ -58,6 +59,17 @@ absl::Status CheckOrder(absl::string_view field, absl::Span<const Message> histo
 }
 
 }  // namespace
+
+ChatTemplateOptions ChatTemplateOptions::Of(const Checkpoint& checkpoint) {
+  ChatTemplateOptions options;
+  options.source = checkpoint.chat_template();
+  options.bos_text = checkpoint.bos_text();
+  options.eos_text = checkpoint.eos_text();
+  options.bos_token = checkpoint.config().bos_token;
+  options.add_bos = std::visit([](const auto& tokenizer) { return tokenizer.add_bos; }, checkpoint.tokenizer());
+  options.sink_token = checkpoint.config().sink_token;
+  return options;
+}
 
 absl::StatusOr<std::unique_ptr<ChatTemplate>> ChatTemplate::Create(ChatTemplateOptions options,
                                                                    const Tokenizer* tokenizer) {
@@ -143,12 +155,12 @@ absl::StatusOr<SessionOpening> ChatTemplate::Opening(absl::Span<const Message> h
   }
   absl::StatusOr<SessionOpening> opening = OpeningWithoutTurns(std::move(system));
   if (!opening.ok()) return opening;
-  PutBosFirst(opening->tokens);
+  PutFirstTokens(opening->tokens);
   opening->head_tokens = static_cast<int32_t>(opening->tokens.size());
   if (!has_turns) return opening;
   absl::StatusOr<std::vector<TokenId>> tokens = HistoryTokens(history);
   if (!tokens.ok()) return tokens.status();
-  PutBosFirst(*tokens);
+  PutFirstTokens(*tokens);
   // The head's last characters may merge with those of the first message.
   opening->head_tokens = static_cast<int32_t>(CommonPrefix(opening->tokens, *tokens));
   opening->tokens = *std::move(tokens);
@@ -333,10 +345,11 @@ absl::StatusOr<std::vector<TokenId>> ChatTemplate::HistoryTokens(absl::Span<cons
   return tokens;
 }
 
-void ChatTemplate::PutBosFirst(std::vector<TokenId>& tokens) const {
+void ChatTemplate::PutFirstTokens(std::vector<TokenId>& tokens) const {
   if (options_.add_bos && options_.bos_token.has_value() && !BeginsWithBos(tokens)) {
     tokens.insert(tokens.begin(), *options_.bos_token);
   }
+  if (options_.sink_token.has_value()) tokens.insert(tokens.begin(), *options_.sink_token);
 }
 
 bool ChatTemplate::BeginsWithBos(absl::Span<const TokenId> tokens) const {

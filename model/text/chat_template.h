@@ -33,6 +33,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "model/checkpoint/checkpoint.h"
 #include "model/text/message.h"
 #include "model/text/tokenizer.h"
 #include "model/text/user_turn.h"
@@ -47,13 +48,17 @@ struct TemplateMessage;
 }  // namespace text_internal
 
 struct ChatTemplateOptions {
+  // What the checkpoint says: its own template, which may be empty, and its tokens.
+  static ChatTemplateOptions Of(const Checkpoint& checkpoint);
+
   std::string source;    // Jinja
   std::string bos_text;  // what `bos_token` and `eos_token` are in the template
   std::string eos_text;
   std::optional<TokenId> bos_token;
-  bool add_bos = false;             // the tokenizer puts BOS first where the template did not
-  int64_t fuel = 1'000'000;         // what a rendering may use: about one per instruction and per 64 bytes made
-  std::function<absl::Time()> now;  // the date that an opening may show; unset: the system's clock. Thread-safe.
+  bool add_bos = false;               // the tokenizer puts BOS first where the template did not
+  std::optional<TokenId> sink_token;  // that the model was trained with: comes before everything, BOS too
+  int64_t fuel = 1'000'000;           // what a rendering may use: about one per instruction and per 64 bytes made
+  std::function<absl::Time()> now;    // the date that an opening may show; unset: the system's clock. Thread-safe.
 };
 
 // The templates that --chat_template=NAME can name: "chatml", "gemma", "llama2", "llama3", "mistral", "phi3",
@@ -72,10 +77,11 @@ class ChatTemplate {
   static absl::StatusOr<std::unique_ptr<ChatTemplate>> Create(ChatTemplateOptions options, const Tokenizer* tokenizer);
   ~ChatTemplate();
 
-  // What a session starts with: BOS, then the given history (a system message, if any, first; then user and assistant
-  // messages in turn, ending with an assistant message, or with the system message alone), and how its first turn goes
-  // on. INVALID_ARGUMENT for another order or where the template raises. BOS comes once: the one that the template
-  // writes, or with `add_bos` the tokenizer's. May be empty (no BOS, no default system prompt, no history).
+  // What a session starts with: the sink token if there is one, BOS, then the given history (a system message, if any,
+  // first; then user and assistant messages in turn, ending with an assistant message, or with the system message
+  // alone), and how its first turn goes on. INVALID_ARGUMENT for another order or where the template raises. BOS comes
+  // once: the one that the template writes, or with `add_bos` the tokenizer's. May be empty (no BOS, no default system
+  // prompt, no history).
   //
   // After a history with turns the next one is usual. Without turns, a template that writes the first message
   // differently gives the tokens before the user's text, system prompt included: together with the turn's variant they
@@ -119,12 +125,13 @@ class ChatTemplate {
       const text_internal::FirstTurnSplit* first, absl::Span<const text_internal::TemplateMessage> messages) const;
   // Tokens of a turn's text, as they come out where it follows a reply.
   absl::StatusOr<std::vector<TokenId>> TurnTokens(const std::string& turn_text) const;
-  // Openings without BOS of the tokenizer's. `system` is defused.
+  // Openings without the sink token and the tokenizer's BOS. `system` is defused.
   absl::StatusOr<SessionOpening> OpeningWithoutTurns(std::optional<std::string> system) const;
   // REQUIRES: first turns are usual.
   absl::StatusOr<std::vector<TokenId>> OpeningTokens(const std::optional<std::string>& system) const;
   absl::StatusOr<std::vector<TokenId>> HistoryTokens(absl::Span<const Message> history) const;
-  void PutBosFirst(std::vector<TokenId>& opening) const;
+  // The sink token, and BOS where it is missing.
+  void PutFirstTokens(std::vector<TokenId>& opening) const;
   bool BeginsWithBos(absl::Span<const TokenId> tokens) const;
   absl::Time Now() const;
 

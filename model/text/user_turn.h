@@ -23,10 +23,11 @@ enum class FirstTurn {
 
 // What a session starts with.
 struct SessionOpening {
-  std::vector<TokenId> tokens;  // BOS once, system prompt, given history: all that stands before the first user's text
+  // The model's sink token if it has one, BOS once, system prompt, given history: all before the first user's text.
+  std::vector<TokenId> tokens;
   FirstTurn first_turn = FirstTurn::kUsual;
-  // Of `tokens`, the first ones: BOS and the system prompt (the session's, or the template's own), without the rest of
-  // the history. What a session pins.
+  // Of `tokens`, the first ones: sink token, BOS and the system prompt (the session's, or the template's own), without
+  // the rest of the history. What a session pins.
   int32_t head_tokens = 0;
 };
 

@@ -50,6 +50,13 @@ TEST(ModelConfigTest, NamesTheFieldThatIsOutOfRange) {
   ExpectInvalid(Validate([](ModelConfig& c) { c.ropes[0].theta = kNan; }), "rope_theta is nan");
 }
 
+TEST(ModelConfigTest, AModelWithASinkTokenNeedsOneSink) {
+  ModelConfig config;
+  EXPECT_EQ(DefaultSinkTokens(config), 4);
+  config.sink_token = 0;
+  EXPECT_EQ(DefaultSinkTokens(config), 1);
+}
+
 TEST(ModelConfigTest, ChecksTokensAgainstTheVocabulary) {
   ExpectInvalid(Validate([](ModelConfig& c) { c.bos_token = 100; }), "bos_token is 100; it must be from 0 to 99");
   ExpectInvalid(Validate([](ModelConfig& c) { c.sink_token = 100; }), "sink_token is 100; it must be from 0 to 99");

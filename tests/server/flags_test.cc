@@ -79,8 +79,8 @@ TEST(FlagsTest, EveryFlagIsRead) {
     return absl::StrCat(
         absl::StrCat(o.model, "|", o.chat_template, "|", o.device, "|", o.dtype, "|", o.threads, "|",
                      o.allow_untrained_length, "|", o.template_fuel, "|", o.listen, "|", o.insecure, "|", o.port_file),
-        absl::StrCat("|", o.cache_tokens, "|", o.sink_tokens, "|", absl::FormatDuration(o.idle_timeout), "|",
-                     o.cache_memory, "|", o.max_tokens, "|", o.max_text_bytes, "|", o.inline_text_bytes, "|",
+        absl::StrCat("|", o.cache_tokens, "|", o.sink_tokens.value_or(-1), "|", absl::FormatDuration(o.idle_timeout),
+                     "|", o.cache_memory, "|", o.max_tokens, "|", o.max_text_bytes, "|", o.inline_text_bytes, "|",
                      o.max_waiting_texts, "|", o.max_unread_bytes, "|", o.rpc_memory),
         absl::StrCat("|", o.max_streams_per_connection, "|", absl::FormatDuration(o.drain_timeout), "|", o.log_level,
                      "|", s.temperature, "|", s.top_k, "|", s.top_p, "|", s.min_p, "|", s.repetition_penalty, "|",

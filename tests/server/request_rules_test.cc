@@ -31,6 +31,24 @@ TEST(RequestRulesTest, TheCheckpointBeatsTheFlags) {
   EXPECT_EQ(rules.max_tokens, 64);
 }
 
+TEST(RequestRulesTest, SinksAreTheFlagsElseTheModels) {
+  ServerOptions options;
+  EXPECT_EQ(MakeRequestRules(options, {}, {}, 4).sink_tokens, 4);
+  EXPECT_EQ(MakeRequestRules(options, {}, {}, 1).sink_tokens, 1);
+  options.sink_tokens = 0;
+  EXPECT_EQ(MakeRequestRules(options, {}, {}, 1).sink_tokens, 0);
+}
+
+TEST(RequestRulesTest, TheDefaultShapeFitsIntoSmallCaches) {
+  ServerOptions options;
+  options.cache_tokens = 64;
+  EXPECT_EQ(DefaultShape(MakeRequestRules(options, {}, {}, 4)),
+            (CacheShape{.sink_tokens = 4, .note_tokens = 0, .window_tokens = 60}));
+  options.cache_tokens = 3;
+  EXPECT_EQ(DefaultShape(MakeRequestRules(options, {}, {}, 4)),
+            (CacheShape{.sink_tokens = 2, .note_tokens = 0, .window_tokens = 1}));
+}
+
 TEST(RequestRulesTest, NotSamplingIsGreedy) {
   GenerationDefaults generation = Generation(0.8f);
   EXPECT_FLOAT_EQ(MakeRequestRules({}, {}, generation).sampling.temperature, 0.8f);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "tests/model/eval/eval_fixture.h"
@@ -55,12 +56,35 @@ TEST(DecodeTimeTest, SpeedComparesWithRecomputation) {
   }
 }
 
+// Steps of four tokens cost the least here: a step costs the square of its tokens, and five more.
+TEST(DecodeTimeTest, RecomputationTakesTheChunksThatAreFastest) {
+  absl::Time now = absl::UnixEpoch();
+  FakeOptions fake;
+  fake.before_step = [&now](absl::Span<const StepInput> batch) {
+    const int64_t tokens = static_cast<int64_t>(batch[0].tokens.size());
+    now += absl::Milliseconds(tokens * tokens + 5);
+  };
+  FakeModelRunner runner(std::move(fake));
+  EvalSubject subject = SubjectOf(runner, 16);
+  subject.now = [&now] { return now; };
+  const Report report = ValueOf(
+      RunSpeed(subject, SomeText(60),
+               {.cache_tokens = {8, 32}, .sink_tokens = 2, .decoded_tokens = 10, .recompute_chunks = {1, 4, 64}}));
+  for (size_t row : {0, 1}) {
+    EXPECT_EQ(report.Number("caches", row, "recompute_chunk"), 4);
+    EXPECT_NEAR(report.Number("caches", row, "milliseconds_recompute"),
+                21 * report.Number("caches", row, "cache_tokens") / 4, 1e-9);
+  }
+}
+
 TEST(DecodeTimeTest, SaysWhatIsWrong) {
   FakeModelRunner runner{FakeOptions{}};
   const EvalSubject subject = SubjectOf(runner);
   const auto message = [&](const SpeedOptions& options) { return MessageOf(RunSpeed(subject, SomeText(60), options)); };
   EXPECT_THAT(message({.cache_tokens = {8}, .decoded_tokens = 0}), HasSubstr("decoded_tokens is 0"));
   EXPECT_THAT(message({.cache_tokens = {8}, .recomputed_tokens = 0}), HasSubstr("recomputed_tokens is 0"));
+  EXPECT_THAT(message({.cache_tokens = {8}, .recompute_chunks = {}}), HasSubstr("recompute_chunks is empty"));
+  EXPECT_THAT(message({.cache_tokens = {8}, .recompute_chunks = {0}}), HasSubstr("recompute_chunks has 0"));
   EXPECT_THAT(message({.cache_tokens = {50}}), HasSubstr("tokens is 60; it must be at least 100"));
   EXPECT_THAT(message({.cache_tokens = {2}}), HasSubstr("sink_tokens is 4"));
   EXPECT_THAT(message({.cache_tokens = {}}), HasSubstr("cache_sizes is empty"));

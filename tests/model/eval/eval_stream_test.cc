@@ -48,6 +48,22 @@ TEST(EvalStreamTest, PerplexityLeavesOutWhatWasNotPredicted) {
   EXPECT_TRUE(std::isnan(Perplexity({})));
 }
 
+TEST(EvalStreamTest, NothingIsPredictedFromTheSinkToken) {
+  FakeModelRunner runner{FakeOptions{}};
+  EvalSubject subject = SubjectOf(runner, 3);
+  const std::vector<TokenId> text = SomeText(20);
+  const std::vector<double> without = LossesOf(subject, text);
+  subject.sink_token = text[0];
+  const std::vector<double> losses = LossesOf(subject, text);
+  for (size_t i = 0; i < losses.size(); ++i) {
+    if (text[i] == text[0]) {
+      EXPECT_TRUE(std::isnan(losses[i])) << i;
+    } else {
+      EXPECT_EQ(losses[i], without[i]) << i;
+    }
+  }
+}
+
 TEST(EvalStreamTest, LossesDoNotDependOnChunksOrThreads) {
   FakeModelRunner runner{FakeOptions{}};
   const std::vector<TokenId> text = SomeText(200);

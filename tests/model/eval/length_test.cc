@@ -61,6 +61,22 @@ TEST(LengthTest, BlocksAreComparedWithAnEmptyCache) {
   EXPECT_TRUE(std::isnan(ValueOf(RunLength(subject, tokens, options)).Fact("largest_ratio")));
 }
 
+TEST(LengthTest, AnEmptyCacheBeginsWithTheSinkTokenToo) {
+  FakeModelRunner runner{FakeOptions{}};
+  EvalSubject subject = SubjectOf(runner);
+  subject.sink_token = 90;
+  std::vector<TokenId> tokens = {90};
+  for (const TokenId token : SomeText(300)) tokens.push_back(token);
+  const Report report = ValueOf(RunLength(subject, tokens, Options()));
+  std::vector<TokenId> block = {90};
+  block.insert(block.end(), tokens.begin() + 200, tokens.end());
+  const std::vector<double> alone =
+      ValueOf(MeasureLosses(subject, block, {.sink_tokens = 2, .cache_tokens = 10})).losses;
+  EXPECT_TRUE(std::isnan(alone[0]));
+  EXPECT_EQ(report.Number("blocks", 2, "perplexity_from_empty"), Perplexity(alone));
+  EXPECT_EQ(report.Number("blocks", 0, "ratio"), 1.0);
+}
+
 TEST(LengthTest, ScoresEverySoManyChunks) {
   FakeModelRunner runner{FakeOptions{}};
   const EvalSubject subject = SubjectOf(runner, 10);

@@ -68,11 +68,11 @@ TEST(EvalProgramTest, SaysWhichArgumentIsWrong) {
   expect("perplexity --model=/no/such/model.gguf --text=x", 1, "/no/such/model.gguf");
   expect("perplexity --no_such_flag", 1, "no_such_flag");
   expect("sinks --model=x --text=x --sink_counts=1,two", 2, "sink_counts has \"two\"");
-  expect("cache-size --model=x --text=x --cache_sizes=4,8", 2, "sink_tokens is 4");
+  expect("cache-size --model=x --text=x --sink_tokens=4 --cache_sizes=4,8", 2, "sink_tokens is 4");
   expect("advise --model=x --text=x --cache_sizes=", 2, "cache_sizes");
   expect("length --model=x --text=x --time_at=soon", 2, "time_at has \"soon\"");
-  expect("speed --model=x --text=x --cache_sizes=4", 2, "sink_tokens is 4");
-  expect("recall --model=x --note_tokens=2000", 2, "note_tokens is 2000");
+  expect("speed --model=x --text=x --sink_tokens=4 --cache_sizes=4", 2, "sink_tokens is 4");
+  expect("recall --model=x --sink_tokens=4 --note_tokens=2000", 2, "note_tokens is 2000");
   expect("recall --cache_tokens=100", 2, "--model is missing");
   expect("qa --model=x", 2, "--questions is missing");
 }

@@ -137,6 +137,29 @@ TEST(PerplexityTest, RecomputeStartsAnewForEveryToken) {
   }
 }
 
+// A model that was trained with a sink token never saw a text without it.
+TEST(PerplexityTest, RecomputationBeginsWithTheSinkToken) {
+  FakeModelRunner runner{FakeOptions{}};
+  constexpr TokenId kSink = 90;
+  std::vector<TokenId> tokens = {kSink};
+  for (const TokenId token : SomeText(30)) tokens.push_back(token);
+  EvalSubject subject = SubjectOf(runner, 4);
+  subject.sink_token = kSink;
+  const CacheShape shape = {.sink_tokens = 0, .note_tokens = 0, .window_tokens = 6};
+  const TextLosses result =
+      ValueOf(MeasureLosses(subject, tokens, {.attention = EvalAttention::kRecompute, .cache_tokens = 6}));
+  ASSERT_EQ(result.losses.size(), 30u);
+  EXPECT_TRUE(std::isnan(result.losses[0])) << "nothing is predicted from the sink token";
+  for (size_t target = 2; target < tokens.size(); ++target) {
+    OneByOne fresh(runner, shape);
+    double loss = fresh.Feed(kSink, tokens[target]);
+    for (size_t i = target < 6 ? 1 : target - 5; i < target; ++i) loss = fresh.Feed(tokens[i], tokens[target]);
+    EXPECT_NEAR(result.losses[target - 1], loss, 1e-4) << target;
+  }
+  EXPECT_THAT(MessageOf(MeasureLosses(subject, tokens, {.attention = EvalAttention::kRecompute, .cache_tokens = 1})),
+              HasSubstr("cache_tokens is 1"));
+}
+
 TEST(PerplexityTest, RunsAreComparedWhereAllPredictWithFullCaches) {
   FakeModelRunner runner{FakeOptions{}};
   const std::vector<TokenId> tokens = SomeText(50);

@@ -29,6 +29,26 @@ TokenId CountOf(const Tokens& tokens, TokenId token) {
   return static_cast<TokenId>(std::count(tokens.begin(), tokens.end(), token));
 }
 
+TEST(ChatTemplatePartsTest, TheSinkTokenComesBeforeEverythingInEveryOpening) {
+  ChatTemplateOptions options = DefaultTemplateOptions();
+  options.add_bos = true;
+  const auto plain = Make(options);
+  options.sink_token = 7;
+  const auto with_sink = Make(options);
+  const std::vector<std::vector<Message>> histories = {
+      {}, {{Role::kSystem, "Be brief."}}, {{Role::kUser, "Hi"}, {Role::kAssistant, "Hello"}}};
+  for (const std::vector<Message>& history : histories) {
+    const SessionOpening without = *plain->Opening(history);
+    const SessionOpening opening = *with_sink->Opening(history);
+    Tokens expected = {7};
+    Append(expected, without.tokens);
+    EXPECT_EQ(opening.tokens, expected);
+    EXPECT_EQ(opening.head_tokens, without.head_tokens + 1);
+  }
+  EXPECT_EQ(with_sink->Turn("Hi")->tokens, plain->Turn("Hi")->tokens);
+  EXPECT_EQ(with_sink->Notes("Facts")->front(), plain->Notes("Facts")->front());
+}
+
 // Pieces of a SentencePiece stream must not get the space that stands before a whole text.
 TEST(ChatTemplatePartsTest, SentencePiecePiecesTogetherAreTheWholeRenderingsTokens) {
   const auto tokenizer = *Tokenizer::Create(SentencePieceVocabulary(), "");

@@ -40,14 +40,7 @@ inline const Tokenizer& DefaultTokenizer() {
   return *tokenizer;
 }
 
-inline ChatTemplateOptions DefaultTemplateOptions() {
-  ChatTemplateOptions options;
-  options.source = DefaultCheckpoint().chat_template();
-  options.bos_text = DefaultCheckpoint().bos_text();
-  options.eos_text = DefaultCheckpoint().eos_text();
-  options.bos_token = DefaultCheckpoint().config().bos_token;
-  return options;
-}
+inline ChatTemplateOptions DefaultTemplateOptions() { return ChatTemplateOptions::Of(DefaultCheckpoint()); }
 
 // The vocabulary of sentence_piece.json, with the controls <s> and </s> of Llama 2.
 inline GgufVocabulary SentencePieceVocabulary() {
