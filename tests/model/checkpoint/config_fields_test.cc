@@ -46,6 +46,20 @@ TEST(ConfigFieldsTest, KeepsTheFirstError) {
   ExpectInvalid(missing.status(), "key tokens is missing");
 }
 
+TEST(ConfigFieldsTest, HeadsThatNobodyStatesShareTheWidth) {
+  ModelConfig config;
+  config.hidden_size = 48;
+  config.num_heads = 4;
+  SetUnstatedHeads(config);
+  EXPECT_EQ(config.num_kv_heads, 4);
+  EXPECT_EQ(config.head_size, 12);
+  config.num_kv_heads = 2;
+  config.head_size = 16;
+  SetUnstatedHeads(config);
+  EXPECT_EQ(config.num_kv_heads, 2);
+  EXPECT_EQ(config.head_size, 16);
+}
+
 TEST(ConfigFieldsTest, PutsTheArchitectureBeforeGgufKeys) {
   const std::string bytes = TinyGguf().Build();
   const auto file = ReadGguf(AsBytes(bytes));

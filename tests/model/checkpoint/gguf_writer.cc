@@ -1,6 +1,7 @@
 #include "tests/model/checkpoint/gguf_writer.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "model/check.h"
 
@@ -22,6 +23,23 @@ GgufWriter& GgufWriter::SetInts(const std::string& key, const std::vector<int32_
   std::string raw;
   for (const int32_t value : values) raw += Raw(value);
   return Set(key, GgufType::kArray, Array(GgufType::kInt32, values.size(), raw));
+}
+
+GgufWriter& GgufWriter::SetJson(const std::string& key, const std::string& type, const nlohmann::json& value) {
+  if (type == "UINT32") return SetUint32(key, value);
+  if (type == "FLOAT32") return SetFloat(key, value);
+  if (type == "BOOL") return SetBool(key, value);
+  if (type == "STRING") return SetString(key, value);
+  if (type == "ARRAY STRING") return SetStrings(key, value);
+  if (type == "ARRAY INT32") return SetInts(key, value);
+  std::string raw;
+  if (type == "ARRAY BOOL") {
+    for (const bool truth : value) raw += Raw(static_cast<uint8_t>(truth));
+    return Set(key, GgufType::kArray, Array(GgufType::kBool, value.size(), raw));
+  }
+  PERENNIAL_CHECK(type == "ARRAY FLOAT32");
+  for (const float number : value) raw += Raw(number);
+  return Set(key, GgufType::kArray, Array(GgufType::kFloat32, value.size(), raw));
 }
 
 GgufWriter& GgufWriter::Remove(const std::string& key) {

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -45,6 +46,8 @@ class GgufWriter {
   }
   GgufWriter& SetStrings(const std::string& key, const std::vector<std::string>& texts);
   GgufWriter& SetInts(const std::string& key, const std::vector<int32_t>& values);
+  // A value as tests/golden/families/gguf describes it: `type` is "UINT32", "ARRAY STRING", …
+  GgufWriter& SetJson(const std::string& key, const std::string& type, const nlohmann::json& value);
   GgufWriter& Remove(const std::string& key);
 
   // Adds a tensor of row-major `shape` whose bytes count up. `type` is GGML's number: 0 is F32.

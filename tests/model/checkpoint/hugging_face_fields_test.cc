@@ -55,6 +55,19 @@ TEST(HuggingFaceFieldsTest, KnowsActivationsByTheirNames) {
   ExpectUnimplemented(ReadActivation(JsonObject(relu), "act", config), "key act is \"relu\"");
 }
 
+TEST(HuggingFaceFieldsTest, ANullTurnsTheWindowOff) {
+  const auto window = [](const json& object) {
+    JsonFields fields{JsonObject(object)};
+    int32_t tokens = 4096;
+    ReadWindow(fields, tokens);
+    return fields.status().ok() ? tokens : -1;
+  };
+  EXPECT_EQ(window(json::object()), 4096);
+  EXPECT_EQ(window({{"sliding_window", nullptr}}), 0);
+  EXPECT_EQ(window({{"sliding_window", 12}}), 12);
+  EXPECT_EQ(window({{"sliding_window", 0}}), -1) << "nothing could be seen";
+}
+
 TEST(HuggingFaceFieldsTest, ReadsSizes) {
   const json object = {{"vocab_size", 9},
                        {"hidden_size", 8},
@@ -69,6 +82,18 @@ TEST(HuggingFaceFieldsTest, ReadsSizes) {
   EXPECT_EQ(config.head_size, 2);
   EXPECT_EQ(config.num_kv_heads, 2);
   EXPECT_TRUE(config.tied_embeddings);
+  ModelConfig defaults;
+  defaults.num_kv_heads = 1;
+  defaults.trained_tokens = 32;
+  json less = object;
+  less.erase("num_key_value_heads");
+  less.erase("max_position_embeddings");
+  ASSERT_TRUE(ReadSizes(JsonObject(less), defaults).ok());
+  EXPECT_EQ(defaults.num_kv_heads, 1);
+  EXPECT_EQ(defaults.trained_tokens, 32);
+  less["num_key_value_heads"] = nullptr;
+  ASSERT_TRUE(ReadSizes(JsonObject(less), defaults).ok());
+  EXPECT_EQ(defaults.num_kv_heads, 4);
   json broken = object;
   broken["hidden_size"] = -1;
   ExpectInvalid(ReadSizes(JsonObject(broken), config), "key hidden_size is -1");

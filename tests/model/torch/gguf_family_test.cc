@@ -27,32 +27,6 @@ constexpr float kTolerance = 1e-4f;
 constexpr float kGeluTolerance = 1e-2f;  // llama.cpp's gelu is always the one by tanh, from a table of 16-bit floats
 constexpr char kFolder[] = PERENNIAL_SOURCE_DIR "/tests/golden/families/gguf";
 
-void SetKey(GgufWriter& writer, const std::string& key, const std::string& type, const json& value) {
-  if (type == "UINT32") {
-    writer.SetUint32(key, value);
-  } else if (type == "FLOAT32") {
-    writer.SetFloat(key, value);
-  } else if (type == "BOOL") {
-    writer.SetBool(key, value);
-  } else if (type == "STRING") {
-    writer.SetString(key, value);
-  } else if (type == "ARRAY STRING") {
-    writer.SetStrings(key, value);
-  } else if (type == "ARRAY INT32") {
-    writer.SetInts(key, value);
-  } else if (type == "ARRAY BOOL") {
-    std::string raw;
-    for (const bool truth : value) raw += Raw(static_cast<uint8_t>(truth));
-    writer.Set(key, GgufType::kArray, GgufWriter::Array(GgufType::kBool, value.size(), raw));
-  } else if (type == "ARRAY FLOAT32") {
-    std::string raw;
-    for (const float number : value) raw += Raw(number);
-    writer.Set(key, GgufType::kArray, GgufWriter::Array(GgufType::kFloat32, value.size(), raw));
-  } else {
-    ADD_FAILURE() << key << " has type " << type;
-  }
-}
-
 // A tensor's numbers: written down, or moved from the checkpoint's tensors.
 std::vector<float> Numbers(const json& described, const std::map<std::string, std::vector<float>>& sources) {
   std::vector<float> numbers;
@@ -73,7 +47,7 @@ std::string BuildFile(const json& golden) {
     sources[tensor.name] = std::move(tensor.values);
   }
   GgufWriter writer;
-  for (const json& key : golden["keys"]) SetKey(writer, key[0], key[1], key[2]);
+  for (const json& key : golden["keys"]) writer.SetJson(key[0], key[1], key[2]);
   for (const json& described : golden["tensors"]) {
     const std::vector<float> numbers = Numbers(described, sources);
     GgufWriter::TensorPlan plan;
