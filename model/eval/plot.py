@@ -36,7 +36,9 @@ WAYS = {
 
 
 def rows_of(results, table):
-    """The table's rows of all files, one after the other."""
+    """The table's rows of all files, one after the other. KeyError where no file has it."""
+    if not any(table in result for result in results):
+        raise KeyError(table)
     return [row for result in results for row in result.get(table, [])]
 
 
@@ -269,17 +271,32 @@ PLOTS = {
 }
 
 
+def read(path):
+    """A file of one of the modes; ends the program where it is none."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            result = json.load(file)
+    except (OSError, ValueError) as error:
+        sys.exit(f"plot.py: {path}: {error}")
+    if not isinstance(result, dict):
+        sys.exit(f"plot.py: {path}: not a result of perennial-eval, which is a JSON object")
+    if result.get("mode") not in list(PLOTS):
+        sys.exit(f"plot.py: {path}: its mode is {result.get('mode')!r}; known are {', '.join(PLOTS)}")
+    return result
+
+
 def main(arguments):
     if len(arguments) < 2 or not arguments[-1].endswith(".png"):
         sys.exit("usage: plot.py RESULT.json [MORE.json …] OUT.png")
-    results = []
-    for path in arguments[:-1]:
-        with open(path, encoding="utf-8") as file:
-            results.append(json.load(file))
-    modes = {result.get("mode") for result in results}
-    if len(modes) != 1 or not modes <= set(PLOTS):
-        sys.exit(f"plot.py: the files must be of one mode of {', '.join(PLOTS)}; they are of {modes}")
-    PLOTS[modes.pop()](results, arguments[-1])
+    *paths, out = arguments
+    results = [read(path) for path in paths]
+    modes = sorted({result["mode"] for result in results})
+    if len(modes) != 1:
+        sys.exit(f"plot.py: the files must be of one mode; they are of {', '.join(modes)}")
+    try:
+        PLOTS[modes[0]](results, out)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        sys.exit(f"plot.py: {', '.join(paths)}: not what the mode {modes[0]} writes: {error!r}")
 
 
 if __name__ == "__main__":
