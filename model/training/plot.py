@@ -92,5 +92,12 @@ def main(words):
     parser.add_argument("--png", type=pathlib.Path, help="the picture; default: results.png beside it")
     args = parser.parse_args(words)
     png = args.png or args.results.with_suffix(".png")
-    plot(json.loads(args.results.read_text(encoding="utf-8")), png)
+    try:
+        results = json.loads(args.results.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"{args.results}: {error}") from error
+    try:
+        plot(results, png)
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise SystemExit(f"{args.results}: not what model.training writes: {error!r}") from error
     print(png)

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pathlib
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -121,6 +122,24 @@ class PlotsTest(unittest.TestCase):
             with self.subTest(mode):
                 self.assertRegex(self.refusal(json.dumps({"mode": mode}).encode()), f"not what the mode {mode} writes: KeyError")
         self.assertRegex(self.refusal(b'{"mode": "sinks", "caches": [{}]}'), "not what the mode sinks writes: .*sink_tok")
+
+    def test_a_broken_result_of_the_training_is_one_line(self):
+        path = self.folder / "results.json"
+        for content, said in (("{", "Expecting property name"), ("[]", "not what model.training writes: TypeError"),
+                              ('{"models": []}', "not what model.training writes: ")):
+            path.write_text(content)
+            with self.assertRaisesRegex(SystemExit, f"^[^\n]*results.json: {said}[^\n]*$"):
+                TRAINING.main([f"--results={path}", f"--png={self.png}"])
+        with self.assertRaisesRegex(SystemExit, "none.json"):
+            TRAINING.main([f"--results={self.folder / 'none.json'}"])
+        self.assertFalse(self.png.exists())
+
+    def test_without_matplotlib_it_says_so(self):
+        program = ("import runpy, sys; sys.modules['matplotlib'] = None; sys.argv = ['plot.py', 'a.json', 'a.png']; "
+                   "runpy.run_path('model/eval/plot.py', run_name='__main__')")
+        done = subprocess.run([sys.executable, "-c", program], cwd=TOP, capture_output=True, text=True)
+        self.assertEqual(done.stderr, "plot.py: needs matplotlib (Debian: python3-matplotlib)\n")
+        self.assertEqual(done.returncode, 1)
 
     def test_the_picture_must_be_a_png(self):
         self.assertRegex(self.refusal(b"{}", out="out.jpg"), "^usage: plot.py ")
