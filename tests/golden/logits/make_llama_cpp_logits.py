@@ -1,7 +1,8 @@
-"""Log-probabilities of the default model by llama.cpp, on the same GGUF file.
+"""Log-probabilities of a published model by llama.cpp, on the same GGUF file.
 
     pip install xllamacpp gguf
     python make_llama_cpp_logits.py PATH/SmolLM2-135M-Instruct.Q4_1.gguf > llama_cpp.json
+    python make_llama_cpp_logits.py PATH/gemma-3-270m-q4_k_m.gguf > llama_cpp_gemma3.json
 
 Independent of Perennial down to the reading of the quantised blocks. llama.cpp's server says the log-probabilities of the
 most likely tokens, before any sampling, at every token that it generates: one row per token of the greedy reply, the first after the
@@ -16,6 +17,7 @@ To tell that rounding from a mistake, llama.cpp also runs a copy of the file who
 import importlib.metadata
 import json
 import os
+import pathlib
 import sys
 import tempfile
 
@@ -24,13 +26,12 @@ import numpy
 from llama_cpp_server import LlamaCpp
 
 TOP = 24
-MAX_TOKENS = 512
+MAX_TOKENS = 1024
 LONG_REPLY = 32
-# Text of several kinds: prose, code, a list, another language, the chat format, one token alone.
-PROMPTS = [
+BOOK = pathlib.Path(__file__).parent.parent / "war_and_peace_opening.txt"
+# Text of several kinds: prose, code, a list, another language, one token alone.
+TEXTS = [
     ("The lighthouse keeper wrote down the weather every evening, for forty years, in a book that nobody", LONG_REPLY),
-    ("<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n<|im_start|>user\n"
-     "Why is the sky blue?<|im_end|>\n<|im_start|>assistant\n", LONG_REPLY),
     ("def fibonacci(n):\n    if n < 2:\n        return n\n    return", 4),
     ("Monday, Tuesday, Wednesday, Thursday,", 4),
     ("La capitale de la France est", 4),
@@ -41,6 +42,16 @@ PROMPTS = [
      "was the spring of hope, it was the winter of despair, we had everything before us, we had nothing before us, we were "
      "all going direct to Heaven, we were all going direct the other way", 4),
 ]
+SMOLLM2_CHAT = (
+    "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n<|im_start|>user\n"
+    "Why is the sky blue?<|im_end|>\n<|im_start|>assistant\n", LONG_REPLY)
+
+
+def prompts_for(architecture):
+    """The texts, and what this model is for: the chat format, or more text than its local layers see (512 tokens)."""
+    if architecture == "llama":
+        return [TEXTS[0], SMOLLM2_CHAT, *TEXTS[1:]]
+    return [("<bos>" + text, count) for text, count in [*TEXTS, (BOOK.read_text(encoding="utf-8")[:3200], LONG_REPLY)]]
 
 
 def next_tokens(llama, tokens, count):
@@ -50,9 +61,13 @@ def next_tokens(llama, tokens, count):
     return reply, [[[token, round(value, 4)] for token, value in row] for row in rows]
 
 
+def architecture_of(reader):
+    return reader.fields[gguf.Keys.General.ARCHITECTURE].contents()
+
+
 def write_float32_copy(source, target):
     reader = gguf.GGUFReader(source)
-    writer = gguf.GGUFWriter(target, "llama")
+    writer = gguf.GGUFWriter(target, architecture_of(reader))
     for name, field in reader.fields.items():
         if name.startswith("GGUF.") or name == gguf.Keys.General.ARCHITECTURE:
             continue
@@ -71,7 +86,7 @@ def write_float32_copy(source, target):
 def main():
     llama = LlamaCpp(sys.argv[1], MAX_TOKENS)
     prompts = []
-    for text, count in PROMPTS:
+    for text, count in prompts_for(architecture_of(gguf.GGUFReader(sys.argv[1]))):
         tokens = llama.tokens(text)
         reply, rows = next_tokens(llama, tokens, count)
         prompts.append({"text": text, "tokens": tokens, "reply": reply, "rows": rows})

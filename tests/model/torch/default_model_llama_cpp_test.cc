@@ -3,17 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <cstddef>
-#include <cstdint>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "model/model_runner.h"
-#include "model/sink_window.h"
 #include "tests/model/torch/default_model.h"
-#include "tests/model/torch/golden_stream.h"
+#include "tests/model/torch/llama_cpp_rows.h"
 
 namespace perennial {
 namespace {
@@ -28,69 +23,28 @@ constexpr double kSameMathematics = 5e-3;
 constexpr double kMeanRounding = 0.13;
 constexpr double kLargestRounding = 1.0;
 
-// llama.cpp's log-probabilities and ours after the same tokens.
-struct ComparedRow {
-  std::vector<std::pair<TokenId, double>> theirs;          // on the same file, highest first
-  std::vector<std::pair<TokenId, double>> theirs_float32;  // on its float32 copy
-  std::vector<double> ours;                                // [vocab_size]
-};
-
-std::vector<ComparedRow> CompareRows() {
-  std::vector<ComparedRow> compared;
-  const std::unique_ptr<Checkpoint> checkpoint = OpenDefaultModel();
-  const std::unique_ptr<ModelRunner> runner =
-      checkpoint != nullptr ? MakeDefaultModelRunner(*checkpoint, "float32") : nullptr;
-  if (runner == nullptr) return compared;
-  constexpr CacheShape kShape = {.sink_tokens = 4, .note_tokens = 0, .window_tokens = 252};
-  const nlohmann::json golden = ReadGolden("llama_cpp.json");
-  for (const auto& prompt : golden["prompts"]) {
-    std::vector<TokenId> tokens = prompt["tokens"];
-    const std::vector<TokenId> reply = prompt["reply"];
-    const size_t first_row = tokens.size() - 1;
-    tokens.insert(tokens.end(), reply.begin(), reply.end() - 1);  // the last token of the reply was not fed
-    auto cache = runner->NewCache(kShape);
-    if (!cache.ok()) ADD_FAILURE() << cache.status();
-    SinkWindow window(kShape, EvictionPolicy::kTokenWise);
-    const LogitTable logits =
-        FeedAll(*runner, **cache, tokens, window.Advance(static_cast<int64_t>(tokens.size())), tokens.size());
-    for (size_t row = 0; row < reply.size(); ++row) {
-      compared.push_back({prompt["rows"][row], prompt["float32_rows"][row], LogProbabilities(logits[first_row + row])});
-    }
-  }
-  return compared;
-}
-
 class DefaultModelLlamaCppTest : public ::testing::Test {
  protected:
-  static void SetUpTestSuite() { rows_ = new std::vector<ComparedRow>(CompareRows()); }
-  static void TearDownTestSuite() { delete rows_; }
+  static void SetUpTestSuite() {
+    const std::unique_ptr<Checkpoint> checkpoint = OpenDefaultModel();
+    if (checkpoint != nullptr) rows_ = RowsBesideLlamaCpp(*checkpoint, "llama_cpp.json");
+  }
+  static void TearDownTestSuite() { rows_.clear(); }
 
-  static std::vector<ComparedRow>* rows_;
+  static inline std::vector<LlamaCppRow> rows_;
 };
 
-std::vector<ComparedRow>* DefaultModelLlamaCppTest::rows_ = nullptr;
-
 TEST_F(DefaultModelLlamaCppTest, EqualsLlamaCppOnTheSameWeightsInFloat32) {
-  ASSERT_EQ(rows_->size(), 88u);
-  Distance distance;
-  for (const ComparedRow& row : *rows_) {
-    for (const auto& [token, theirs] : row.theirs_float32) distance.Add(theirs, row.ours[static_cast<size_t>(token)]);
-    const auto& [first, second] = std::pair(row.theirs_float32[0], row.theirs_float32[1]);
-    if (first.second - second.second > 2 * kSameMathematics) {
-      EXPECT_EQ(HighestTokens(row.ours, 1)[0], first.first);
-    }
-  }
+  ASSERT_EQ(rows_.size(), 88u);
+  const Distance distance = ToFloat32Copy(rows_, kSameMathematics);
   RecordProperty("mean", std::to_string(distance.mean()));
   RecordProperty("largest", std::to_string(distance.largest()));
   EXPECT_LE(distance.largest(), kSameMathematics);
 }
 
 TEST_F(DefaultModelLlamaCppTest, IsCloseToLlamaCppOnTheSameFile) {
-  ASSERT_EQ(rows_->size(), 88u);
-  Distance distance;
-  for (const ComparedRow& row : *rows_) {
-    for (const auto& [token, theirs] : row.theirs) distance.Add(theirs, row.ours[static_cast<size_t>(token)]);
-  }
+  ASSERT_EQ(rows_.size(), 88u);
+  const Distance distance = ToSameFile(rows_);
   RecordProperty("mean", std::to_string(distance.mean()));
   RecordProperty("largest", std::to_string(distance.largest()));
   EXPECT_LE(distance.mean(), kMeanRounding);
@@ -99,7 +53,7 @@ TEST_F(DefaultModelLlamaCppTest, IsCloseToLlamaCppOnTheSameFile) {
 
 TEST_F(DefaultModelLlamaCppTest, TheMostLikelyTokenIsLlamaCppsWhereverThatIsClear) {
   size_t clear = 0, same = 0;
-  for (const ComparedRow& row : *rows_) {
+  for (const LlamaCppRow& row : rows_) {
     const TokenId ours = HighestTokens(row.ours, 1)[0];
     same += ours == row.theirs[0].first ? 1 : 0;
     if (row.theirs[0].second - row.theirs[1].second <= kLargestRounding) continue;
