@@ -5,13 +5,15 @@
 
 creates OUT_DIR/gguf_fuzz and OUT_DIR/hugging_face_fuzz. Needs nothing but Python. The cut keeps the real file's keys
 and the first bytes of its tensors, but narrows the network to one layer of width 64 and 64 tokens. Without the file
-only the hand-made seeds are written.
+only the hand-made seeds are written; those of the other model families come from family_seeds.py.
 """
 
 import json
 import pathlib
 import struct
 import sys
+
+import family_seeds
 
 # GGUF's scalar value types: number -> struct letter.
 SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
@@ -155,6 +157,10 @@ def gguf_seeds(model):
     divisors = [(b"rope_freqs.weight", [1], F32, struct.pack("<f", 2.0))]
     yield "yarn", write_gguf(tiny_keys(yarn), tiny_tensors(F16) + divisors)
     yield "empty", write_gguf([], [])
+    for family, (own_keys, shapes) in family_seeds.gguf().items():
+        keys = own_keys + [key for key in tiny_keys() if not key[0].startswith((b"general.", b"llama."))]
+        tensors = [(name, dims, F32, bytes(size_of(dims, F32))) for name, dims in shapes.items()]
+        yield f"family_{family}", write_gguf(keys, tensors)
 
 
 def write_safetensors(tensors):
@@ -194,8 +200,8 @@ def hugging_face_seeds(model):
                 "chat_template": [{"name": "default", "template": "{{ x }}</s>"}, {"name": "tool_use", "template": ""}]}
     generation = {"temperature": 0.6, "top_p": 0.9, "top_k": 40, "do_sample": True, "eos_token_id": 3}
 
-    def pack(config, dtype, bias=False, shards=False):
-        tensors = network(dtype, bias)
+    def pack(config, dtype, bias=False, shards=False, shapes=None):
+        tensors = network(dtype, bias) if shapes is None else {name: (dtype, shape) for name, shape in shapes.items()}
         texts = [config, tokenizer, settings, generation]
         if shards:
             names = sorted(tensors)
@@ -219,6 +225,8 @@ def hugging_face_seeds(model):
         yield f"rope_old_{kind}", pack({**config, "rope_scaling": {"type": kind, "factor": 2, **more}}, "F16")
     mistral = {**config, "architectures": ["MistralForCausalLM"], "sliding_window": 32, "head_dim": 2}
     yield "mistral", pack(mistral, "BF16")
+    for family, (family_config, shapes) in family_seeds.hugging_face().items():
+        yield f"family_{family}", pack(family_config, "F16", shapes=shapes)
     if not model.exists():
         return
     # The real model's settings, as its converter kept them.
