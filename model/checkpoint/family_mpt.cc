@@ -66,10 +66,12 @@ absl::Status CheckFeedForward(const JsonObject& object) {
   if (!config.ok() || !config->has_value()) return config.status();
   const absl::StatusOr<std::optional<JsonObject>> activation = (*config)->FindObject("ffn_act_fn");
   if (!activation.ok() || !activation->has_value()) return activation.status();
-  const absl::StatusOr<std::optional<std::string>> name = (*activation)->FindString("name");
-  if (!name.ok() || name->value_or("gelu") == "gelu") return name.status();
+  const absl::StatusOr<std::optional<std::string>> found = (*activation)->FindString("name");
+  if (!found.ok()) return found.status();
+  const std::string name = found->value_or("gelu");
+  if (name == "gelu") return absl::OkStatus();
   return absl::UnimplementedError(
-      absl::StrCat("key ffn_config.ffn_act_fn.name is ", Quoted(**name), ", which is not supported"));
+      absl::StrCat("key ffn_config.ffn_act_fn.name is ", Quoted(name), ", which is not supported"));
 }
 
 absl::Status Read(const JsonObject& object, ModelConfig& config) {

@@ -44,8 +44,8 @@ absl::StatusOr<std::vector<int32_t>> Windows(const std::function<void(GgufWriter
   config.num_layers = 4;
   ReadLayerWindows(9, 3, fields, config);
   if (!fields.status().ok()) return fields.status();
-  std::vector<int32_t> windows;
-  for (int32_t layer = 0; layer < 4; ++layer) windows.push_back(config.layer(layer).window_tokens);
+  std::vector<int32_t> windows(4);
+  for (int32_t layer = 0; layer < 4; ++layer) windows[static_cast<size_t>(layer)] = config.layer(layer).window_tokens;
   return windows;
 }
 
@@ -65,8 +65,8 @@ TEST(GgufWordsTest, ThePatternOfWindowsIsANumberOrAList) {
     return Windows(
         [&](GgufWriter& w) { w.Set(kKey, GgufType::kArray, GgufWriter::Array(GgufType::kBool, raw.size(), raw)); });
   };
-  EXPECT_EQ(*bools(std::string("\1\0\0\1", 4)), (Layers{9, 0, 0, 9}));
-  for (const std::string& raw : {std::string("\1\0\1"), std::string(), std::string(5, '\0')}) {
+  EXPECT_EQ(*bools(std::string{1, 0, 0, 1}), (Layers{9, 0, 0, 9}));
+  for (const std::string& raw : {std::string{1, 0, 1}, std::string(), std::string(5, '\0')}) {
     ExpectInvalid(bools(raw).status(), std::string(kKey) + " is not a list of 4 bools, one for each layer");
   }
   ExpectInvalid(Windows([](GgufWriter& w) { w.SetStrings(kKey, {"a", "b", "c", "d"}); }).status(), "4 bools");
