@@ -24,7 +24,6 @@ int64_t CacheMemory(const ModelConfig& config, int64_t cache_tokens) {
 
 absl::Status EvalModel::Open() {
   if (tokenizer_ != nullptr) return absl::OkStatus();
-  if (options_.path.empty()) return absl::InvalidArgumentError("--model is missing");
   auto checkpoint = Checkpoint::Open(options_.path);
   if (!checkpoint.ok()) return checkpoint.status();
   checkpoint_ = *std::move(checkpoint);
@@ -51,7 +50,6 @@ absl::StatusOr<std::vector<TokenId>> EvalModel::TextBegin() const {
 
 absl::StatusOr<std::vector<TokenId>> EvalModel::TextTokens(const std::vector<std::string>& files,
                                                            int64_t num_tokens) const {
-  if (files.empty() || files.front().empty()) return absl::InvalidArgumentError("--text is missing");
   auto begin = TextBegin();
   if (!begin.ok()) return begin.status();
   const int64_t num_begin = static_cast<int64_t>(begin->size());

@@ -113,6 +113,8 @@ void ShowProgress(EvalModelOptions& options) {
 }
 
 absl::Status Run(const EvalMode& mode, const std::string& command) {
+  absl::Status named = CheckInputs(mode);
+  if (!named.ok()) return named;
   EvalModelOptions options = EvalModelOptionsFromFlags();
   ShowProgress(options);
   EvalModel model(std::move(options));

@@ -94,12 +94,6 @@ int64_t LargestCache(absl::Span<const CacheShape> shapes) {
   return largest;
 }
 
-absl::Status CheckModelAndTextAreNamed() {
-  if (absl::GetFlag(FLAGS_model).empty()) return absl::InvalidArgumentError("--model is missing");
-  if (absl::GetFlag(FLAGS_text).empty()) return absl::InvalidArgumentError("--text is missing");
-  return absl::OkStatus();
-}
-
 // --sink_tokens, or what suits the model, which is opened for that.
 absl::StatusOr<int32_t> SinkTokens(EvalModel& model) {
   if (const std::optional<int32_t> given = absl::GetFlag(FLAGS_sink_tokens); given.has_value()) return *given;
@@ -120,8 +114,6 @@ absl::StatusOr<std::vector<TokenId>> Prepare(EvalModel& model, int64_t cache_tok
 }
 
 absl::StatusOr<Report> PerplexityMode(EvalModel& model) {
-  absl::Status named = CheckModelAndTextAreNamed();
-  if (!named.ok()) return named;
   auto policy = ParseEvictionPolicy(absl::GetFlag(FLAGS_eviction));
   if (!policy.ok()) return policy.status();
   std::vector<PerplexityOptions> runs;
@@ -155,8 +147,6 @@ absl::StatusOr<std::vector<CacheShape>> ShapesFromFlags(const TextList& sink_cou
 }
 
 absl::StatusOr<Report> Shapes(EvalModel& model, const TextList& sink_counts, const TextList& cache_sizes) {
-  absl::Status named = CheckModelAndTextAreNamed();
-  if (!named.ok()) return named;
   auto shapes = ShapesFromFlags(sink_counts, cache_sizes);
   if (!shapes.ok()) return shapes.status();
   auto tokens = Prepare(model, LargestCache(*shapes));
@@ -169,16 +159,12 @@ absl::StatusOr<Report> SinksMode(EvalModel& model) {
 }
 
 absl::StatusOr<Report> CacheSizeMode(EvalModel& model) {
-  absl::Status named = CheckModelAndTextAreNamed();
-  if (!named.ok()) return named;
   auto sinks = SinkTokens(model);
   if (!sinks.ok()) return sinks.status();
   return Shapes(model, {absl::StrCat(*sinks)}, absl::GetFlag(FLAGS_cache_sizes));
 }
 
 absl::StatusOr<Report> AdviseMode(EvalModel& model) {
-  absl::Status named = CheckModelAndTextAreNamed();
-  if (!named.ok()) return named;
   auto shapes = ShapesFromFlags(absl::GetFlag(FLAGS_sink_counts), absl::GetFlag(FLAGS_cache_sizes));
   if (!shapes.ok()) return shapes.status();
   auto tokens = Prepare(model, LargestCache(*shapes));
@@ -194,8 +180,6 @@ absl::StatusOr<CacheShape> ShapeFromFlags(EvalModel& model) {
 }
 
 absl::StatusOr<Report> LengthMode(EvalModel& model) {
-  absl::Status named = CheckModelAndTextAreNamed();
-  if (!named.ok()) return named;
   auto time_at = Integers<int64_t>("time_at", absl::GetFlag(FLAGS_time_at));
   if (!time_at.ok()) return time_at.status();
   auto shape = ShapeFromFlags(model);
@@ -212,8 +196,6 @@ absl::StatusOr<Report> LengthMode(EvalModel& model) {
 }
 
 absl::StatusOr<Report> SpeedMode(EvalModel& model) {
-  absl::Status named = CheckModelAndTextAreNamed();
-  if (!named.ok()) return named;
   auto sizes = Integers<int32_t>("cache_sizes", absl::GetFlag(FLAGS_cache_sizes));
   if (!sizes.ok()) return sizes.status();
   auto sinks = SinkTokens(model);
@@ -274,7 +256,6 @@ absl::StatusOr<Report> RecallMode(EvalModel& model) {
 absl::StatusOr<Report> QaMode(EvalModel& model) {
   auto policy = ParseEvictionPolicy(absl::GetFlag(FLAGS_eviction));
   if (!policy.ok()) return policy.status();
-  if (absl::GetFlag(FLAGS_questions).empty()) return absl::InvalidArgumentError("--questions is missing");
   auto shape = ShapeFromFlags(model);
   if (!shape.ok()) return shape.status();
   absl::Status status = model.Open();
@@ -373,6 +354,18 @@ const EvalMode* FindEvalMode(absl::string_view name) {
 }
 
 absl::Span<const absl::string_view> CommonEvalFlags() { return kCommonFlags; }
+
+absl::Status CheckInputs(const EvalMode& mode) {
+  const auto reads = [&mode](absl::string_view name) {
+    return std::find(mode.flags.begin(), mode.flags.end(), name) != mode.flags.end();
+  };
+  if (absl::GetFlag(FLAGS_model).empty()) return absl::InvalidArgumentError("--model is missing");
+  if (reads("text") && absl::GetFlag(FLAGS_text).empty()) return absl::InvalidArgumentError("--text is missing");
+  if (reads("questions") && absl::GetFlag(FLAGS_questions).empty()) {
+    return absl::InvalidArgumentError("--questions is missing");
+  }
+  return absl::OkStatus();
+}
 
 EvalModelOptions EvalModelOptionsFromFlags() {
   EvalModelOptions options;

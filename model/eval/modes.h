@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
@@ -22,7 +23,7 @@ struct EvalMode {
   absl::string_view explanation;         // for the mode's own --help: what is measured, how to read it, an example
   std::vector<absl::string_view> flags;  // its own, beside those of every mode
   std::vector<std::pair<absl::string_view, absl::string_view>> defaults;  // where they differ from the flags' own
-  // Checks the flags, where they can be checked before the model is open, measures, and reports.
+  // REQUIRES: CheckInputs is OK. Checks the other flags, opens the model, measures, and reports.
   absl::StatusOr<Report> (*run)(EvalModel& model);
 };
 
@@ -34,6 +35,9 @@ const EvalMode* FindEvalMode(absl::string_view name);
 
 // Flags that every mode has.
 absl::Span<const absl::string_view> CommonEvalFlags();
+
+// INVALID_ARGUMENT if the flag of the model, or of another file that the mode reads, is missing.
+absl::Status CheckInputs(const EvalMode& mode);
 
 // What the common flags say of the model.
 EvalModelOptions EvalModelOptionsFromFlags();
