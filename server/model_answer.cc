@@ -87,7 +87,7 @@ v1::GetModelResponse MakeModelAnswer(const ModelFacts& model, const RequestRules
   *defaults->mutable_sampling() = ToProto(rules.sampling);
   defaults->set_max_tokens(rules.max_tokens);
   defaults->set_cache_tokens(rules.options.cache_tokens);
-  defaults->set_sink_tokens(rules.sink_tokens);
+  defaults->set_sink_tokens(DefaultShape(rules).sink_tokens);
   defaults->set_eviction(ToProto(rules.eviction));
   defaults->set_pinned_head(ToPinnedHead(rules.pinned_head));
   *defaults->mutable_idle_timeout() = ToProto(rules.options.idle_timeout);

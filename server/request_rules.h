@@ -42,7 +42,7 @@ struct RequestRules {
 // `generation.do_sample` false means greedy: temperature 0. A checkpoint's value that is out of range is ignored, as if
 // it were not there: the model's own file must not make every request fail.
 RequestRules MakeRequestRules(const ServerOptions& options, const RunnerLimits& runner,
-                              const GenerationDefaults& generation, int32_t default_sink_tokens = 4);
+                              const GenerationDefaults& generation, int32_t default_sink_tokens);
 
 // The cache of a session that asks for nothing, as if nothing but the sinks were pinned.
 CacheShape DefaultShape(const RequestRules& rules);

@@ -19,7 +19,7 @@ struct LoadedModel {
   EngineModel engine_model;  // with its runner
   ModelFacts facts;
   GenerationDefaults generation;
-  int32_t default_sink_tokens = 4;  // DefaultSinkTokens of its configuration
+  int32_t default_sink_tokens = 0;  // DefaultSinkTokens of its configuration
   const PromptRenderer* renderer = nullptr;
 };
 

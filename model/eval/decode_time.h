@@ -39,8 +39,8 @@ struct SpeedOptions {
 // The mode `speed`, Figure 10 of the paper: a decoded token with sinks and window against one of a sliding window with
 // re-computation, whose cache is filled anew for every token. Caches are full when the time is taken. Table "caches":
 // cache_tokens, milliseconds_streaming, milliseconds_recompute (medians), recompute_chunk (the fastest), speedup.
-// INVALID_ARGUMENT naming the option, or if there are fewer than the largest cache's and
-// decoded_tokens of `tokens`.
+// INVALID_ARGUMENT naming the option, or if `tokens` are too few: the largest cache's, and the more of
+// decoded_tokens and recomputed_tokens.
 absl::StatusOr<Report> RunSpeed(const EvalSubject& subject, absl::Span<const TokenId> tokens,
                                 const SpeedOptions& options);
 

@@ -44,7 +44,7 @@ absl::StatusOr<std::vector<TokenId>> EvalModel::TextBegin() const {
   }
   std::vector<TokenId> begin;
   if (config.sink_token.has_value()) begin.push_back(*config.sink_token);  // the model was trained with it
-  if (options_.bos) begin.push_back(*config.bos_token);
+  if (options_.bos && config.bos_token != config.sink_token) begin.push_back(*config.bos_token);
   return begin;
 }
 

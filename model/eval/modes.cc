@@ -52,7 +52,8 @@ ABSL_FLAG(
     TextList, attention, (TextList{"sinks"}),
     "What a token sees; several by commas are compared. sinks: the sinks and the newest tokens. window: the newest "
     "tokens alone. dense: everything before it. recompute: the newest tokens, computed anew for every token (slow; "
-    "the paper's baseline). newlines: as sinks, with newlines put before the text as the sinks.");
+    "the paper's baseline). newlines: newlines in the sinks' place, before the text and what it begins with (BOS, the "
+    "sink token of a model that was trained with one).");
 ABSL_FLAG(int64_t, turn_tokens, 256, "Tokens of a turn (--eviction=turn_wise).");
 ABSL_FLAG(int64_t, recompute_every, 1,
           "Of the tokens past the cache, recompute every so many only: each costs a pass.");
@@ -198,10 +199,10 @@ absl::StatusOr<Report> LengthMode(EvalModel& model) {
 absl::StatusOr<Report> SpeedMode(EvalModel& model) {
   auto sizes = Integers<int32_t>("cache_sizes", absl::GetFlag(FLAGS_cache_sizes));
   if (!sizes.ok()) return sizes.status();
-  auto sinks = SinkTokens(model);
-  if (!sinks.ok()) return sinks.status();
   auto chunks = Integers<int32_t>("recompute_chunks", absl::GetFlag(FLAGS_recompute_chunks));
   if (!chunks.ok()) return chunks.status();
+  auto sinks = SinkTokens(model);
+  if (!sinks.ok()) return sinks.status();
   SpeedOptions options = {.cache_tokens = *std::move(sizes),
                           .sink_tokens = *sinks,
                           .decoded_tokens = static_cast<int32_t>(absl::GetFlag(FLAGS_decoded_tokens)),

@@ -16,18 +16,20 @@
 #   qa           short questions in one conversation and each on its own                              30 s     5 min
 #   advise       {0, 1, 4} sinks, caches of 256 … 2,048; 8,000 tokens                                 15 s    10 min
 #   all          all of them                                                                         500 s
+#   gemma        perplexity and sinks of Gemma 3 270M (./dev setup gemma); 8,000 tokens, cache of 1,024         15 min
 #
-# PERENNIAL_EVAL is the program (build/release/bin/perennial-eval), PERENNIAL_MODEL the model (the default one),
-# PERENNIAL_RESULTS where results go (docs/results).
+# PERENNIAL_EVAL is the program (build/release/bin/perennial-eval), PERENNIAL_MODEL and PERENNIAL_GEMMA are the models (the
+# default one, and what ./dev setup fetched), PERENNIAL_RESULTS is where results go (docs/results).
 set -euo pipefail
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 program=${PERENNIAL_EVAL:-$top/build/release/bin/perennial-eval}
 model=${PERENNIAL_MODEL:-$top/.deps/models/SmolLM2-135M-Instruct.Q4_1.gguf}
+gemma=${PERENNIAL_GEMMA:-$top/.deps/models/gemma-3-270m-q4_k_m.gguf}
 results=${PERENNIAL_RESULTS:-$top/docs/results}
 
 usage() {
-  sed -n '2,23p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//' >&2
+  sed -n '2,22p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//' >&2
   exit 2
 }
 
@@ -84,6 +86,12 @@ part() {
     recall) measure recall recall --lines=600 ;;
     qa) measure qa qa --questions="$texts/questions.jsonl" --cache_tokens=512 ;;
     advise) measure advise advise --text="$book" --tokens=8000 --chunk_tokens=512 --timed_tokens=50 ;;
+    gemma)
+      # It was trained with BOS before every text.
+      local model=$gemma more=("${more[@]}" --bos --tokens=8000 --cache_tokens=1024 --chunk_tokens=512)
+      measure gemma-perplexity perplexity --text="$book" --attention=dense,window,sinks,newlines
+      measure gemma-sinks sinks --text="$book"
+      ;;
     *) usage ;;
   esac
 }
@@ -93,7 +101,7 @@ plots() {
   for python in python3 /usr/bin/python3; do
     "$python" -c 'import matplotlib' 2>/dev/null && break
   done
-  for name in perplexity sinks cache-size speed length recall qa advise; do
+  for name in perplexity sinks cache-size speed length recall qa advise gemma-perplexity gemma-sinks; do
     [[ -e $results/$name.json ]] || continue
     "$python" "$top/model/eval/plot.py" "$results/$name.json" "$results/$name.png"
     echo "$results/$name.png"

@@ -349,7 +349,10 @@ void ChatTemplate::PutFirstTokens(std::vector<TokenId>& tokens) const {
   if (options_.add_bos && options_.bos_token.has_value() && !BeginsWithBos(tokens)) {
     tokens.insert(tokens.begin(), *options_.bos_token);
   }
-  if (options_.sink_token.has_value()) tokens.insert(tokens.begin(), *options_.sink_token);
+  // Which the template may have written already, or which is BOS.
+  if (options_.sink_token.has_value() && (tokens.empty() || tokens.front() != *options_.sink_token)) {
+    tokens.insert(tokens.begin(), *options_.sink_token);
+  }
 }
 
 bool ChatTemplate::BeginsWithBos(absl::Span<const TokenId> tokens) const {

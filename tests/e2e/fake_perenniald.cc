@@ -70,6 +70,7 @@ int ServeFake(const ServerOptions& options) {
   model.engine_model.reply_end = {kByteEnd};
   model.facts = {.name = options.model, .architecture = "fake", .runner = runner.Description()};
   model.renderer = &renderer;
+  model.default_sink_tokens = 4;
   return Serve(options, model);
 }
 

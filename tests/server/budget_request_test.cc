@@ -18,7 +18,7 @@ RequestRules Rules() {
   options.on_repetition = "finish";
   options.engine.max_turn_time = absl::Minutes(1);
   options.engine.max_session_tokens = 1000;
-  return MakeRequestRules(options, {}, {});
+  return MakeRequestRules(options, {}, {}, 4);
 }
 
 TEST(BudgetRequestTest, UnsetFieldsGetTheDefaults) {
@@ -46,7 +46,7 @@ TEST(BudgetRequestTest, SetFieldsArriveUpToTheirLimits) {
   request.set_on_repetition(v1::ON_REPETITION_FINISH);
   request.set_priority(v1::PRIORITY_INTERACTIVE);
   request.mutable_max_time()->set_seconds(7200);
-  ASSERT_TRUE(CheckTurnBudget(request, MakeRequestRules({}, {}, {}), turn).ok()) << "0 is no limit";
+  ASSERT_TRUE(CheckTurnBudget(request, MakeRequestRules({}, {}, {}, 4), turn).ok()) << "0 is no limit";
   EXPECT_EQ(turn.max_time, absl::Hours(2));
 
   v1::SessionBudget budget;

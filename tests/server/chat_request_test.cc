@@ -18,7 +18,7 @@ constexpr uint64_t kSeed = 99;
 RequestRules Rules() {
   GenerationDefaults generation;
   generation.temperature = 0.25f;
-  return MakeRequestRules({}, {.max_cache_tokens = 2048}, generation);
+  return MakeRequestRules({}, {.max_cache_tokens = 2048}, generation, 4);
 }
 
 v1::ChatRequest Hello() {
@@ -180,7 +180,7 @@ TEST(ChatRequestTest, TextReachesTheEngineOnlyWhereTranscriptsAreKept) {
   EXPECT_TRUE(RenderChat(BytePromptRenderer(), Rules(), *CheckChat(Hello(), Rules(), kSeed))->messages.empty());
   ServerOptions options;
   options.engine.transcript_turns = 1;
-  const RequestRules rules = MakeRequestRules(options, {.max_cache_tokens = 2048}, {});
+  const RequestRules rules = MakeRequestRules(options, {.max_cache_tokens = 2048}, {}, 4);
   EXPECT_EQ(RenderChat(BytePromptRenderer(), rules, *CheckChat(Hello(), rules, kSeed))->messages,
             (std::vector<Message>{{Role::kUser, "hello"}}));
 }
@@ -188,7 +188,7 @@ TEST(ChatRequestTest, TextReachesTheEngineOnlyWhereTranscriptsAreKept) {
 TEST(ChatRequestTest, TooManyTokensOrAFailedRenderingNameTheMessage) {
   ServerOptions options;
   options.engine.max_prompt_tokens = 7;
-  const RequestRules rules = MakeRequestRules(options, {.max_cache_tokens = 2048}, {});
+  const RequestRules rules = MakeRequestRules(options, {.max_cache_tokens = 2048}, {}, 4);
   EXPECT_EQ(RenderChat(BytePromptRenderer(), rules, *CheckChat(Hello(), rules, kSeed)).status().message(),
             "message: 8 tokens are more than 7 (max_prompt_tokens)");
   v1::ChatRequest request = Hello();

@@ -37,7 +37,7 @@ class JsonReplyTest : public testing::Test {
     model.end_tokens = {checkpoint_.end()};
     model.reply_end = renderer_->reply_end();
     engine_ = *Engine::Create({}, std::move(model), &clock_, [bits = uint64_t{0}]() mutable { return ++bits; });
-    rules_ = MakeRequestRules({}, runner_.limits(), {});
+    rules_ = MakeRequestRules({}, runner_.limits(), {}, 4);
   }
 
   // Runs one turn to its end.

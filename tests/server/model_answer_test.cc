@@ -21,7 +21,7 @@ TEST(ModelAnswerTest, EveryFieldIsFilledIn) {
                                .cache_memory_bytes = 1 << 20};
   GenerationDefaults generation;
   generation.temperature = 0.3f;
-  const RequestRules rules = MakeRequestRules(options, runner, generation);
+  const RequestRules rules = MakeRequestRules(options, runner, generation, 4);
   const v1::GetModelResponse answer = MakeModelAnswer({.name = "m", .architecture = "llama", .runner = "r"}, rules, 9);
   EXPECT_EQ(answer.model(), "m");
   EXPECT_EQ(answer.api_revision(), 9);

@@ -24,7 +24,7 @@ TEST(RequestRulesTest, TheCheckpointBeatsTheFlags) {
   GenerationDefaults generation = Generation(0.2f);
   generation.top_p = 0.5f;
   generation.max_new_tokens = 64;
-  const RequestRules rules = MakeRequestRules(options, {}, generation);
+  const RequestRules rules = MakeRequestRules(options, {}, generation, 4);
   EXPECT_FLOAT_EQ(rules.sampling.temperature, 0.2f);
   EXPECT_FLOAT_EQ(rules.sampling.top_p, 0.5f);
   EXPECT_EQ(rules.sampling.top_k, 11);
@@ -51,11 +51,11 @@ TEST(RequestRulesTest, TheDefaultShapeFitsIntoSmallCaches) {
 
 TEST(RequestRulesTest, NotSamplingIsGreedy) {
   GenerationDefaults generation = Generation(0.8f);
-  EXPECT_FLOAT_EQ(MakeRequestRules({}, {}, generation).sampling.temperature, 0.8f);
+  EXPECT_FLOAT_EQ(MakeRequestRules({}, {}, generation, 4).sampling.temperature, 0.8f);
   generation.do_sample = true;
-  EXPECT_FLOAT_EQ(MakeRequestRules({}, {}, generation).sampling.temperature, 0.8f);
+  EXPECT_FLOAT_EQ(MakeRequestRules({}, {}, generation, 4).sampling.temperature, 0.8f);
   generation.do_sample = false;
-  EXPECT_EQ(MakeRequestRules({}, {}, generation).sampling.temperature, 0);
+  EXPECT_EQ(MakeRequestRules({}, {}, generation, 4).sampling.temperature, 0);
 }
 
 TEST(RequestRulesTest, ABadValueOfTheCheckpointIsIgnored) {
@@ -63,7 +63,7 @@ TEST(RequestRulesTest, ABadValueOfTheCheckpointIsIgnored) {
   generation.top_k = -5;
   generation.top_p = std::nanf("");
   generation.max_new_tokens = 0;
-  const RequestRules rules = MakeRequestRules({}, {}, generation);
+  const RequestRules rules = MakeRequestRules({}, {}, generation, 4);
   EXPECT_FLOAT_EQ(rules.sampling.temperature, SamplingParams().temperature);
   EXPECT_EQ(rules.sampling.top_k, 0);
   EXPECT_EQ(rules.sampling.top_p, 1.0f);
@@ -73,7 +73,7 @@ TEST(RequestRulesTest, ABadValueOfTheCheckpointIsIgnored) {
 TEST(RequestRulesTest, TheDefaultLengthIsWithinTheLimit) {
   ServerOptions options;
   options.engine.max_generated_tokens = 50;
-  EXPECT_EQ(MakeRequestRules(options, {}, {}).max_tokens, 50);
+  EXPECT_EQ(MakeRequestRules(options, {}, {}, 4).max_tokens, 50);
 }
 
 TEST(RequestRulesTest, InFieldNamesTheFieldOfBadInputOnly) {

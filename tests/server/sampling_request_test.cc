@@ -21,7 +21,7 @@ RequestRules Rules() {
   options.engine.max_top_logprobs = 5;
   options.max_json_schema_bytes = 20;
   options.sampling.presence_penalty = 0.5f;
-  return MakeRequestRules(options, {.vocab_size = 100, .max_cache_tokens = 2048}, {});
+  return MakeRequestRules(options, {.vocab_size = 100, .max_cache_tokens = 2048}, {}, 4);
 }
 
 TurnSpec Turn() {

@@ -33,7 +33,7 @@ class ServedEngine {
  public:
   explicit ServedEngine(Engine* engine, const ServerOptions& options = SmallOptions(),
                         const PromptRenderer* renderer = nullptr) {
-    const RequestRules rules = MakeRequestRules(options, SmallLimits(), {});
+    const RequestRules rules = MakeRequestRules(options, SmallLimits(), {}, 4);
     const ModelFacts model = {.name = "small", .architecture = "fake", .runner = "none"};
     absl::StatusOr<std::unique_ptr<Server>> started = Server::Start(
         rules, model, renderer == nullptr ? &byte_renderer_ : renderer, engine, [] { return uint64_t{4711}; });

@@ -40,8 +40,8 @@ TEST(ServerTest, APortInUseIsAnErrorOfOneLine) {
   ServerOptions options = SmallOptions();
   options.listen = served.address;
   const BytePromptRenderer renderer;
-  const auto second =
-      Server::Start(MakeRequestRules(options, SmallLimits(), {}), {}, &renderer, &engine, [] { return uint64_t{1}; });
+  const auto second = Server::Start(MakeRequestRules(options, SmallLimits(), {}, 4), {}, &renderer, &engine,
+                                    [] { return uint64_t{1}; });
   EXPECT_TRUE(absl::IsUnavailable(second.status()));
   EXPECT_EQ(second.status().message().find('\n'), absl::string_view::npos);
 }

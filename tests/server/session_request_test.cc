@@ -13,7 +13,7 @@
 namespace perennial {
 namespace {
 
-RequestRules Rules() { return MakeRequestRules({}, {.max_cache_tokens = 2048}, {}); }
+RequestRules Rules() { return MakeRequestRules({}, {.max_cache_tokens = 2048}, {}, 4); }
 
 void AddMessage(v1::SessionConfig& config, v1::Role role, const std::string& text) {
   v1::Message* message = config.add_history();
@@ -117,7 +117,7 @@ TEST(SessionRequestTest, LimitsThemselvesAreAllowed) {
 TEST(SessionRequestTest, TheOpeningIsRenderedAndBounded) {
   ServerOptions options;
   options.engine.max_opening_tokens = 10;
-  const RequestRules rules = MakeRequestRules(options, {.max_cache_tokens = 2048}, {});
+  const RequestRules rules = MakeRequestRules(options, {.max_cache_tokens = 2048}, {}, 4);
   CheckedSession session;
   session.history = {{Role::kSystem, "12345678"}};
   ASSERT_TRUE(RenderOpening(BytePromptRenderer(), rules, session).ok());
@@ -129,7 +129,7 @@ TEST(SessionRequestTest, TheOpeningIsRenderedAndBounded) {
 
 // The session that `config` asks for, after rendering.
 absl::StatusOr<CheckedSession> Rendered(const v1::SessionConfig& config, const ServerOptions& options = {}) {
-  const RequestRules rules = MakeRequestRules(options, {.max_cache_tokens = 2048}, {});
+  const RequestRules rules = MakeRequestRules(options, {.max_cache_tokens = 2048}, {}, 4);
   absl::StatusOr<CheckedSession> session = CheckSessionConfig(config, rules);
   if (!session.ok()) return session;
   if (absl::Status status = RenderOpening(BytePromptRenderer(), rules, *session); !status.ok()) return status;
@@ -168,7 +168,7 @@ TEST(SessionRequestTest, TheServersDefaultsAreItsFlags) {
   EXPECT_EQ(Rendered(config, options)->spec.shape.sink_tokens, 10);
   EXPECT_EQ(Rendered(config, options)->spec.eviction, EvictionPolicy::kTurnWise);
   options.pinned_head = "system_prompt_start";
-  EXPECT_EQ(MakeRequestRules(options, {}, {}).pinned_head, PinnedHead::kSystemPromptStart);
+  EXPECT_EQ(MakeRequestRules(options, {}, {}, 4).pinned_head, PinnedHead::kSystemPromptStart);
 }
 
 TEST(SessionRequestTest, ASystemPromptThatIsTooLongIsRefusedWithTheNumbersOrCut) {

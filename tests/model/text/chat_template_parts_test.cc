@@ -46,6 +46,8 @@ TEST(ChatTemplatePartsTest, TheSinkTokenComesBeforeEverythingInEveryOpening) {
     EXPECT_EQ(opening.head_tokens, without.head_tokens + 1);
   }
   EXPECT_EQ(with_sink->Turn("Hi")->tokens, plain->Turn("Hi")->tokens);
+  options.sink_token = options.bos_token;  // a model may have been trained with BOS as its sink
+  EXPECT_EQ(Make(options)->Opening({})->tokens, plain->Opening({})->tokens);
   EXPECT_EQ(with_sink->Notes("Facts")->front(), plain->Notes("Facts")->front());
 }
 

@@ -50,9 +50,7 @@ inline TalkModel OpenTalkModel() {
     return model;
   }
   model.tokenizer = *std::move(tokenizer);
-  ChatTemplateOptions options;
-  options.source = model.checkpoint->chat_template();
-  auto chat_template = ChatTemplate::Create(options, model.tokenizer.get());
+  auto chat_template = ChatTemplate::Create(ChatTemplateOptions::Of(*model.checkpoint), model.tokenizer.get());
   if (chat_template.ok()) {
     model.chat_template = *std::move(chat_template);
   } else {
