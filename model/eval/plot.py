@@ -298,6 +298,8 @@ def main(arguments):
         sys.exit(f"plot.py: the files must be of one mode; they are of {', '.join(modes)}")
     try:
         PLOTS[modes[0]](results, out)
+    except OSError as error:
+        sys.exit(f"plot.py: {out}: {error.strerror}")
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         sys.exit(f"plot.py: {', '.join(paths)}: not what the mode {modes[0]} writes: {error!r}")
 

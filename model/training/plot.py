@@ -72,7 +72,10 @@ def plot_attention(axes, results):
 
 
 def plot(results, path):
-    import matplotlib
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise SystemExit("plot needs the Python package matplotlib: pip install matplotlib") from error
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
@@ -98,6 +101,8 @@ def main(words):
         raise SystemExit(f"{args.results}: {error}") from error
     try:
         plot(results, png)
+    except OSError as error:
+        raise SystemExit(f"{png}: {error.strerror}") from error
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise SystemExit(f"{args.results}: not what model.training writes: {error!r}") from error
     print(png)

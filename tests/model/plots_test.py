@@ -135,11 +135,21 @@ class PlotsTest(unittest.TestCase):
         self.assertFalse(self.png.exists())
 
     def test_without_matplotlib_it_says_so(self):
-        program = ("import runpy, sys; sys.modules['matplotlib'] = None; sys.argv = ['plot.py', 'a.json', 'a.png']; "
-                   "runpy.run_path('model/eval/plot.py', run_name='__main__')")
-        done = subprocess.run([sys.executable, "-c", program], cwd=TOP, capture_output=True, text=True)
-        self.assertEqual(done.stderr, "plot.py: needs matplotlib (Debian: python3-matplotlib)\n")
-        self.assertEqual(done.returncode, 1)
+        for module, words, said in (
+                ("model.eval.plot", ["a.json", "a.png"], "plot.py: needs matplotlib (Debian: python3-matplotlib)"),
+                ("model.training", ["plot", "--results=docs/results/trained-sinks.json", f"--png={self.png}"],
+                 "plot needs the Python package matplotlib: pip install matplotlib")):
+            program = ("import runpy, sys; sys.modules['matplotlib'] = None; "
+                       f"sys.argv = ['x', *{words!r}]; runpy.run_module({module!r}, run_name='__main__')")
+            done = subprocess.run([sys.executable, "-c", program], cwd=TOP, capture_output=True, text=True)
+            self.assertEqual(done.stderr, said + "\n")
+            self.assertEqual(done.returncode, 1)
+
+    def test_a_picture_that_cannot_be_written_is_one_line(self):
+        with self.assertRaisesRegex(SystemExit, "^plot.py: .*none/out.png: No such file"):
+            EVALUATION.main([str(RESULTS / "sinks.json"), str(self.folder / "none/out.png")])
+        with self.assertRaisesRegex(SystemExit, "^.*none/out.png: No such file"):
+            TRAINING.main([f"--results={RESULTS / 'trained-sinks.json'}", f"--png={self.folder / 'none/out.png'}"])
 
     def test_the_picture_must_be_a_png(self):
         self.assertRegex(self.refusal(b"{}", out="out.jpg"), "^usage: plot.py ")
