@@ -187,6 +187,7 @@ struct Passes {
 };
 
 // Each pass under one name, in the version that this machine can run: on x86-64 with vectors of 16, 8 or 4 floats.
+// NOLINTBEGIN(bugprone-macro-parentheses): the arguments are lists in parentheses already.
 #if defined(__x86_64__) && defined(__GNUC__)
 size_t VectorWidth() {
   static const size_t width = __builtin_cpu_supports("avx512f") ? 16 : __builtin_cpu_supports("avx2") ? 8 : 4;
@@ -205,6 +206,7 @@ size_t VectorWidth() {
 #define PERENNIAL_PASS(name, parameters, arguments) \
   void name parameters { Passes<VectorsOf4>::name arguments; }
 #endif
+// NOLINTEND(bugprone-macro-parentheses)
 
 PERENNIAL_PASS(Clean, (const float* given, size_t blocks, float* kept, float* highest), (given, blocks, kept, highest))
 PERENNIAL_PASS(Mask, (const uint32_t* allowed, size_t blocks, float* logits, float* highest),

@@ -80,7 +80,7 @@ void SetUpLog(const ServerOptions& options) {
   setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
 }
 
-void PrintStartError(const absl::Status& status) { std::cerr << "perenniald: " << status.message() << std::endl; }
+void PrintStartError(const absl::Status& status) { std::cerr << "perenniald: " << status.message() << '\n'; }
 
 int Serve(const ServerOptions& options, const LoadedModel& model) {
   const RequestRules rules =

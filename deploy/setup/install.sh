@@ -225,6 +225,23 @@ install_buf() {
     tar -xzf "$work"/*.tgz -C "$work" package/bin/buf && mv "$work/package/bin/buf" "$deps/bin/buf" && rm -rf "$work"
 }
 
+# Debian's clang-tidy goes through the system's headers as if they were ours: newer ones do not, and take a third.
+install_clang_tidy() {
+  local work=$deps/work/clang-tidy
+  [[ $(uname -m) == x86_64 ]] ||
+    die "no pinned clang-tidy for $(uname -m)" "Use ./dev lint quick, and leave clang-tidy to another machine."
+  fetch_wheel clang-tidy "$CLANG_TIDY_VERSION" "$CLANG_TIDY_SHA256" "$work" || return
+  unzip -q "$work"/*.whl 'clang_tidy/data/bin/clang-tidy' 'clang_tidy/data/lib/*' -d "$work" &&
+    chmod +x "$work/clang_tidy/data/bin/clang-tidy" || return
+  rm -rf "$deps/clang-tidy"
+  mv "$work/clang_tidy/data" "$deps/clang-tidy"
+  rm -rf "$work"
+}
+
+setup_clang_tidy() {
+  ensure "clang-tidy $CLANG_TIDY_VERSION" "$CLANG_TIDY_SHA256" "$deps/clang-tidy/bin/clang-tidy" install_clang_tidy
+}
+
 setup_buf() { ensure "buf $BUF_VERSION" "$BUF_SHA256" "$deps/bin/buf" install_buf; }
 
 # Builds with cmake and clang under the thread sanitizer into $deps/tsan: tsan_build SOURCE BUILD [-D…]

@@ -36,7 +36,6 @@ CLANG_PACKAGES=(
 # For `./dev lint` and `./dev format`.
 LINT_PACKAGES=(
   "clang-format cmd:clang-format"
-  "clang-tidy cmd:clang-tidy"
   "shellcheck cmd:shellcheck"
   "npm cmd:npm"
 )
@@ -91,6 +90,8 @@ MISTRAL_WHEEL_VERSION=1.13.1  # mistral-common
 MISTRAL_WHEEL_SHA256=98b4d0755b8d90bf4691fa8f1b70cb3b4a8cd4dc1653c4ed08ef3d1c7d2c29af
 LLAMA_CPP_VERSION=0.3.36  # llama-cpp-python's source holds llama.cpp's vocabularies and templates
 LLAMA_CPP_SHA256=832db0699007f1be95a7e41ef12e88926b02ba836461e36a36372db2760c1a2e
+CLANG_TIDY_VERSION=22.1.8
+CLANG_TIDY_SHA256=1a3de07ba82d4403d8b692ae63a5520d4db5c606014c92c24bbcef9259057bf1
 
 # --- npm
 BUF_VERSION=1.75.0

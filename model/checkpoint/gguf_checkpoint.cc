@@ -48,15 +48,15 @@ absl::Status AddHeadNorms(absl::string_view attention, absl::string_view part, c
                       .type = stacked.type,
                       .shape = {stacked.shape[1]},
                       .bytes = stacked.bytes.subspan(static_cast<size_t>(head) * row_bytes, row_bytes)};
-    std::string name = absl::StrCat(attention, part, "_layernorm.norms.", head, ".weight");
-    if (absl::Status added = table.Add(std::move(name), std::move(row)); !added.ok()) return added;
+    const std::string name = absl::StrCat(attention, part, "_layernorm.norms.", head, ".weight");
+    if (absl::Status added = table.Add(name, std::move(row)); !added.ok()) return added;
   }
   return absl::OkStatus();
 }
 
 absl::Status AddTensor(const TensorNames& names, const TensorView& tensor, TensorTable& table) {
   constexpr int64_t kMostHeads = 4096;  // more are refused as a tensor that no network has
-  std::string name = CanonicalName(names, tensor.name);
+  const std::string name = CanonicalName(names, tensor.name);
   const bool has_rows = tensor.shape.size() == 2 && BlockElements(tensor.type) == 1 && tensor.shape[0] >= 1 &&
                         tensor.shape[0] <= kMostHeads;
   for (const absl::string_view part : {"q", "k"}) {
@@ -65,7 +65,7 @@ absl::Status AddTensor(const TensorNames& names, const TensorView& tensor, Tenso
       return AddHeadNorms(attention, part, tensor, table);
     }
   }
-  return table.Add(std::move(name), tensor);
+  return table.Add(name, tensor);
 }
 
 }  // namespace

@@ -58,8 +58,8 @@ absl::Status ReadTensors(const HuggingFaceFiles& files, const TensorNames& famil
   for (size_t i = 0; i < tensors.size(); ++i) {
     for (TensorView& tensor : tensors[i]) {
       if (IsUnused(family_names, tensor.name)) continue;
-      std::string canonical = CanonicalName(family_names, tensor.name);
-      absl::Status added = table.Add(std::move(canonical), std::move(tensor));
+      const std::string canonical = CanonicalName(family_names, tensor.name);
+      absl::Status added = table.Add(canonical, std::move(tensor));
       if (!added.ok()) return Within(names[i], added);
     }
   }

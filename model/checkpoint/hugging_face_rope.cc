@@ -53,7 +53,7 @@ absl::Status ReadYarnAttention(const JsonObject& rope, RopeScaling& scaling) {
     return scaling.factor <= 1 ? 1.0 : 0.1 * m * std::log(scaling.factor) + 1.0;
   };
   if (stated->has_value()) {
-    scaling.attention_factor = **stated;
+    scaling.attention_factor = *stated;
   } else if (mscale != 0 && mscale_all_dim != 0) {
     scaling.attention_factor = attention(mscale) / attention(mscale_all_dim);
   }

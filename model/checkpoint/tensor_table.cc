@@ -87,8 +87,8 @@ class NeedList {
 
 }  // namespace
 
-absl::Status TensorTable::Add(std::string canonical_name, TensorView view) {
-  const auto [entry, added] = tensors_.try_emplace(std::move(canonical_name));
+absl::Status TensorTable::Add(absl::string_view canonical_name, TensorView view) {
+  const auto [entry, added] = tensors_.try_emplace(canonical_name);
   if (!added) {
     return absl::InvalidArgumentError(absl::StrCat("tensors ", Quoted(entry->second.name), " and ", Quoted(view.name),
                                                    " both mean ", Quoted(entry->first)));

@@ -21,7 +21,7 @@ namespace perennial {
 class TensorTable {
  public:
   // INVALID_ARGUMENT if the canonical name is taken: two names in the file mean the same tensor.
-  absl::Status Add(std::string canonical_name, TensorView view);
+  absl::Status Add(absl::string_view canonical_name, TensorView view);
 
   // nullptr if there is none.
   const TensorView* Find(absl::string_view canonical_name) const;

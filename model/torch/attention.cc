@@ -84,8 +84,7 @@ void WriteCache(const CacheWrites& writes, const AttentionRows& rows, KvCachePoo
   if (writes.count == 0) return;
   const auto write = [&](const at::Tensor& pool_rows, const at::Tensor& step_rows) {
     const at::Tensor chosen = writes.step_rows.defined() ? step_rows.index_select(0, writes.step_rows) : step_rows;
-    at::Tensor target = pool_rows;
-    target.index_copy_(1, writes.pool_rows, chosen.transpose(0, 1));
+    pool_rows.index_copy_(1, writes.pool_rows, chosen.transpose(0, 1));
   };
   write(pool.keys(layer), rows.keys);
   write(pool.values(layer), rows.values);

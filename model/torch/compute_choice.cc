@@ -48,8 +48,8 @@ absl::StatusOr<c10::Device> ChooseDevice(absl::string_view device) {
     return absl::FailedPreconditionError(
         absl::StrCat("device is \"", device, "\", but no CUDA device can be used here; use --device=cpu"));
   }
-  const int64_t count =
-      static_cast<int64_t>(at::globalContext().getAcceleratorHooksInterface(c10::kCUDA).deviceCount());
+  // NOLINTNEXTLINE(bugprone-signed-char-misuse): libtorch's DeviceIndex is a small number, not a character.
+  const int64_t count = at::globalContext().getAcceleratorHooksInterface(c10::kCUDA).deviceCount();
   if (index >= count) {
     return absl::FailedPreconditionError(
         absl::StrCat("device is \"", device, "\", but there are ", count, " CUDA devices"));

@@ -54,7 +54,7 @@ void TurnLoop::TakeCall(RewindSessionCall call) {
   call.done(session->Describe(now));
 }
 
-void TurnLoop::TakeCall(GetTranscriptCall call) {
+void TurnLoop::TakeCall(const GetTranscriptCall& call) {
   if (options_.transcript_turns == 0) {
     return call.done(MakeError(ErrorReason::kNotSupported, "this server keeps no transcripts (transcript_turns is 0)"));
   }

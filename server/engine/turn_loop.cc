@@ -53,7 +53,7 @@ void TurnLoop::TakeCall(CreateSessionCall call) {
   call.done((*session)->Describe(now));
 }
 
-void TurnLoop::TakeCall(GetSessionCall call) {
+void TurnLoop::TakeCall(const GetSessionCall& call) {
   const LiveSession* session = sessions_.Find(call.id);
   if (session == nullptr) return call.done(NoSuchSession());
   call.done(session->Describe(clock_->Now()));

@@ -94,7 +94,7 @@ class TurnLoop {
   // Take, by kind.
   void TakeCall(SubmittedTurn turn);
   void TakeCall(CreateSessionCall call);
-  void TakeCall(GetSessionCall call);
+  void TakeCall(const GetSessionCall& call);
   void TakeCall(UpdateSessionCall call);
   void TakeCall(ListSessionsCall call);
   void TakeCall(DeleteSessionCall call);
@@ -104,7 +104,7 @@ class TurnLoop {
   void TakeCall(PinTurnCall call);
   void TakeCall(ForkSessionCall call);
   void TakeCall(RewindSessionCall call);
-  void TakeCall(GetTranscriptCall call);
+  void TakeCall(const GetTranscriptCall& call);
   void TakeCall(DrainCall call);
   // Of a call that makes or changes a session: answers it if it came before under its request id, or must not come
   // again. False: it is new; if it succeeds, RememberSession.

@@ -8,7 +8,6 @@
 namespace perennial {
 namespace {
 
-using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 

@@ -5,15 +5,11 @@
 #include <string>
 #include <vector>
 
-#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/server/engine/engine_fixture.h"
 
 namespace perennial {
 namespace {
-
-using testing::ElementsAre;
-using testing::HasSubstr;
 
 class EngineTest : public EngineFixture {};
 

@@ -259,7 +259,7 @@ TEST_F(NotesTest, WhatHasLeftTheWindowOrStillRunsCannotBePinned) {
 
   RecordingTurnSink sink;
   engine().Submit(Turn(session, std::string(20, 'p')), &sink);
-  for (int pass = 0; !sink.finished(); ++pass) {
+  while (!sink.finished()) {
     RunOnce();
     if (sink.finished()) break;
     EXPECT_EQ(ReasonOf(PinTurn(session, 13).status()), ErrorReason::kTurnInProgress);
