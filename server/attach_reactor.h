@@ -12,9 +12,13 @@
 
 namespace perennial {
 
+// A TurnReactor whose turn another call has made: it reads along and never ends the turn, unless it is the turn's last
+// reader and nobody comes back (detach_timeout). How many may read a turn is the engine's to say (QUEUE_FULL).
 class AttachReactor final : public TurnReactor<v1::AttachResponse> {
  public:
-  // Begins the call; the result is for gRPC. `parts` outlives the call.
+  // Begins the call on gRPC's thread; the result is for gRPC, and owns itself until the call is over. A request that is
+  // wrong (INVALID_FIELD) or names no turn that can be replayed ends the call with that status. `parts` outlives the
+  // call; `request` is read before this returns.
   static grpc::ServerWriteReactor<v1::AttachResponse>* Start(const ServiceParts* parts,
                                                              grpc::CallbackServerContext* context,
                                                              const v1::AttachRequest& request);

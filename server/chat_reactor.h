@@ -13,10 +13,13 @@
 
 namespace perennial {
 
+// Short requests are checked, rendered and submitted on gRPC's thread, within Start; long ones (--inline_text_bytes)
+// are rendered and submitted on the text thread, unless the client has left by then. What comes after is TurnReactor's.
 class ChatReactor final : public TurnReactor<v1::ChatResponse> {
  public:
-  // Begins the call; the result is for gRPC. A request that cannot be served ends the stream with its status.
-  // `parts` outlives the call.
+  // Begins the call; the result is for gRPC, and owns itself until the call is over. A request that cannot be served
+  // ends the stream with its status: INVALID_FIELD, or QUEUE_FULL where too many long texts wait. `parts` outlives the
+  // call; `request` is read before this returns.
   static grpc::ServerWriteReactor<v1::ChatResponse>* Start(const ServiceParts* parts,
                                                            grpc::CallbackServerContext* context,
                                                            const v1::ChatRequest& request);
@@ -24,6 +27,7 @@ class ChatReactor final : public TurnReactor<v1::ChatResponse> {
  private:
   using TurnReactor::TurnReactor;
 
+  // On either thread.
   void RenderAndSubmit(CheckedChat chat);
 };
 

@@ -11,7 +11,8 @@
 
 namespace perennial {
 
-// Model, versions, defaults (after flags and checkpoint) and every limit.
+// Model, versions, defaults (after flags and checkpoint) and every limit: what the request checks go by, so that a
+// client can know before it asks. Pure; any thread.
 v1::GetModelResponse MakeModelAnswer(const ModelFacts& model, const RequestRules& rules, int32_t api_revision);
 
 }  // namespace perennial

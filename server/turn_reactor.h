@@ -9,8 +9,7 @@
 // The rules that keep them apart:
 //   * One write is in flight at most; what comes meanwhile waits in the outbox, merged.
 //   * OnCancel (cancel, disconnect or deadline) only raises the ticket's flag and wakes the engine. The engine then
-//   lets
-//     this reader go, or ends the turn, and calls OnFinish.
+//     lets this reader go, or ends the turn, and calls OnFinish.
 //   * Finish is called once, after the engine's OnFinish (or when no turn was followed) and after the last write.
 //   * Lifetime: the reactor owns itself (self_) from Own until OnDone, which gRPC calls once, last, after Finish and
 //     after every other call of its own. Whoever works on a reactor outside such a call holds a reference of its own,

@@ -42,16 +42,24 @@ class ChatLoop {
  private:
   enum class Next { kGoOn, kLeave };
 
+  // Model, cache, notes and where the session stands, for a person. Says nothing where the server does not answer: the
+  // first turn will.
   void Greet();
 
-  // Reads one message; lines that end with a backslash go on. False at the end.
+  // Reads one message; lines that end with a backslash go on. False at the end of the input, and when Ctrl-C means to
+  // leave: twice at an empty prompt, or once at a pipe (exit_code_ says so then).
   bool ReadMessage(std::string& message);
 
+  // Blocks until the reply has ended and is shown.
   Next RunTurn(const std::string& message);
   Next RunSlashCommand(const std::string& line);
 
-  // Tells that something failed or was stopped, and what can be done.
+  // Tells that something failed or was stopped, and what can be done. To a person the chat goes on; otherwise
+  // exit_code_ is set and the chat ends.
   Next Report(const absl::Status& status);
+
+  // Deletes what this chat has made, or with `keep` says its id. Sessions of a server that was gone are left to their
+  // idle timeout.
   void End();
 
   // Constant after construction.

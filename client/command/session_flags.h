@@ -15,21 +15,27 @@
 
 namespace perennial {
 
-// What is not given is left to the server.
+// Each member is the flag of its name and becomes a field of SessionConfig (proto/perennial/v1/session.proto), which
+// says what it means and may be. What is not given is not sent: the server's defaults hold. Limits are the server's to
+// check.
 struct SessionFlags {
-  std::string system;
+  std::string system;  // the system prompt, a message of the history; empty: none
   std::optional<int32_t> cache_tokens;
-  std::optional<int32_t> sink_tokens;
-  std::optional<int32_t> note_tokens;
-  std::string eviction;     // TURN_WISE or TOKEN_WISE, in any case
-  std::string pinned_head;  // SYSTEM_PROMPT, SYSTEM_PROMPT_START or SINKS_ONLY, in any case
+  std::optional<int32_t> sink_tokens;  // at least so many: a pinned system prompt makes more
+  std::optional<int32_t> note_tokens;  // the budget, taken out of cache_tokens
+  std::string eviction;                // TURN_WISE or TOKEN_WISE, in any case
+  std::string pinned_head;             // SYSTEM_PROMPT, SYSTEM_PROMPT_START or SINKS_ONLY, in any case
   std::optional<absl::Duration> idle_timeout;
-  std::vector<std::string> labels;  // NAME=VALUE
+  std::vector<std::string> labels;  // --label=NAME=VALUE; a name given twice: the last counts
 
+  // Adds the flags, which write into this object: it must outlive `flags`.
   void AddTo(FlagSet& flags);
+
+  // False where a session that exists is to be gone on with: nothing here could still be said to it.
   bool any_given() const;
 
-  // INVALID_ARGUMENT for a label without "=", a word that is none of the flag's, or text that is not UTF-8.
+  // INVALID_ARGUMENT, with the flag's name, for a label without a name or "=", a word that is none of the flag's, text
+  // that is not UTF-8, and an idle_timeout that is not above 0 or beyond ten years.
   absl::StatusOr<v1::SessionConfig> Config() const;
 };
 

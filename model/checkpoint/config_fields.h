@@ -24,18 +24,25 @@ inline constexpr int64_t kMaxConfigTokens = int64_t{1} << 40;
 // REQUIRES: hidden_size and num_heads of at least 1.
 void SetUnstatedHeads(ModelConfig& config);
 
-// What the two formats have in common. Sizes are 32-bit, reals finite.
+// What the two formats have in common. Sizes are 32-bit, reals finite. Not thread-safe; for one pass over one file.
 class ConfigFields {
  public:
   virtual ~ConfigFields() = default;
 
+  // The first error, which names the key as the file has it, its value and what it may be; OK while there is none.
   const absl::Status& status() const { return status_; }
+
+  // Notes an error that the caller has found. Later ones, and an OK status, change nothing.
   void Fail(absl::Status status) { status_.Update(std::move(status)); }
 
-  // At least 1; INVALID_ARGUMENT if absent.
+  // Each reads the member `key`, the family's word for it, over its last argument, which stays as it is after an error,
+  // this one or an earlier one. A value of another type or out of range is INVALID_ARGUMENT.
+
+  // At least 1, up to 2^31 - 1 or kMaxConfigTokens; INVALID_ARGUMENT if absent.
   void Size(absl::string_view key, int32_t& size);
   void Length(absl::string_view key, int64_t& tokens);
-  // At least 1, `min`.
+
+  // The same for members that may be absent: then the argument stays. At least 1 and `min` (which may be 0).
   void OptionalLength(absl::string_view key, int64_t& tokens);
   void OptionalSize(absl::string_view key, int32_t min, int32_t& size);
   void Real(absl::string_view key, double& value);
@@ -44,7 +51,8 @@ class ConfigFields {
   void Text(absl::string_view key, std::string& value);
 
  protected:
-  // Look-ups of one format; `key` is the family's word for the member.
+  // Look-ups of one format: nothing for a member that is absent, in JSON also for null. Missing makes the error for one
+  // that is needed.
   virtual absl::StatusOr<std::optional<int64_t>> FindInteger(absl::string_view key, int64_t min, int64_t max) = 0;
   virtual absl::StatusOr<std::optional<double>> FindReal(absl::string_view key) = 0;
   virtual absl::StatusOr<std::optional<bool>> FindBool(absl::string_view key) = 0;
@@ -61,7 +69,7 @@ class ConfigFields {
   absl::Status status_;
 };
 
-// Members of config.json, or of an object inside it.
+// Members of config.json, or of an object inside it. `object` is a view: its JSON must outlive this.
 class JsonFields final : public ConfigFields {
  public:
   explicit JsonFields(const JsonObject& object) : object_(object) {}

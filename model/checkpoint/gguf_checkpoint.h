@@ -14,10 +14,13 @@
 
 namespace perennial {
 
-// Everything from bytes in memory; the result views them. Errors do not contain a path.
+// Everything from bytes in memory; the result's tensors view them. INVALID_ARGUMENT for a file that is damaged or
+// contradicts itself, UNIMPLEMENTED for what is not supported: an architecture, a variant, a type of weights. Errors
+// name the key or tensor and do not contain a path. Of the weights it reads the rope factors alone.
 absl::StatusOr<CheckpointContents> ReadGgufContents(absl::Span<const std::byte> bytes);
 
-// Maps the file and reads it. Errors begin with the path.
+// Maps the file, which must not change as long as the checkpoint lives, and reads it. Errors begin with the path:
+// MappedFile's, or as above.
 absl::StatusOr<std::unique_ptr<Checkpoint>> OpenGgufCheckpoint(const std::string& path);
 
 }  // namespace perennial

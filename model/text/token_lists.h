@@ -14,6 +14,7 @@
 
 namespace perennial::text_internal {
 
+// Every list begins with the empty one, and with itself.
 inline bool BeginsWith(absl::Span<const TokenId> tokens, absl::Span<const TokenId> prefix) {
   return tokens.size() >= prefix.size() && std::equal(prefix.begin(), prefix.end(), tokens.begin());
 }
@@ -29,7 +30,8 @@ inline std::vector<TokenId> After(absl::Span<const TokenId> tokens, size_t begin
   return std::vector<TokenId>(tokens.begin() + begin, tokens.end());
 }
 
-// The control tokens among `tokens`, in order: what a message's text must not change.
+// The control tokens among `tokens`, in order: what a message's text must not change. Two renderings of the same
+// messages with other texts have the same ones, or a text has forged one.
 inline std::vector<TokenId> ControlsOf(const Tokenizer& tokenizer, absl::Span<const TokenId> tokens) {
   std::vector<TokenId> controls;
   std::copy_if(tokens.begin(), tokens.end(), std::back_inserter(controls),

@@ -24,11 +24,15 @@ namespace perennial {
 // pass. No lock is held while a callback runs.
 class BatchingEngine final : public Engine {
  public:
-  // REQUIRES: the options are valid for the model's runner.
+  // Does not start the thread: RunOnce by hand, as tests do, or Start. REQUIRES: the options are valid for the model's
+  // runner. `clock` and what `model` points to must outlive it; `random_bits` is called by the engine thread.
   BatchingEngine(const EngineOptions& options, EngineModel model, const Clock* clock,
                  std::function<uint64_t()> random_bits);
-  ~BatchingEngine() override;
+  ~BatchingEngine() override;  // as Stop
 
+  // Engine's methods, from any thread. Each checks what can be checked without the engine's state on the caller's
+  // thread and leaves the rest in the inbox with the outcome; `done` is called by the engine thread, or by the caller's
+  // before this returns where the inbox is full (QUEUE_FULL) or closed (SHUTTING_DOWN).
   void CreateSession(SessionSpec spec, Done<SessionSummary> done) override;
   void GetSession(std::string id, Done<SessionSummary> done) override;
   void UpdateSession(std::string id, SessionUpdate update, Done<SessionSummary> done) override;
@@ -52,10 +56,13 @@ class BatchingEngine final : public Engine {
   bool Woken() const override;
 
  private:
+  // Leaves the item, or answers it with the reason why not. Any thread.
   void Put(InboxItem item);
+
+  // These are the engine thread's, or of whoever has the loop. TakeInbox returns whether anything was there.
   bool TakeInbox();
   void PublishStats();
-  void Run();  // the engine thread
+  void Run();  // until the inbox is closed
 
   // Constant after construction.
   const EngineOptions options_;
@@ -69,7 +76,8 @@ class BatchingEngine final : public Engine {
   EngineStats stats_ ABSL_GUARDED_BY(stats_mutex_);
   int64_t refused_turns_ ABSL_GUARDED_BY(stats_mutex_) = 0;  // by the inbox: the loop never saw them
 
-  absl::Mutex thread_mutex_;  // orders Start and Stop
+  absl::Mutex
+      thread_mutex_;  // orders Start and Stop; Stop answers what is left under it, so callbacks must not call them
   std::thread thread_ ABSL_GUARDED_BY(thread_mutex_);
 };
 

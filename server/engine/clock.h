@@ -8,7 +8,7 @@
 
 namespace perennial {
 
-// Thread-safe.
+// The wall clock, because the deadlines of gRPC's calls are on it. Thread-safe. Must outlive whoever has it.
 class Clock {
  public:
   virtual ~Clock() = default;

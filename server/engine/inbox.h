@@ -42,10 +42,12 @@ struct ListSessionsCall {
   absl::Status check;
   Engine::Done<SessionPage> done;
 };
+// Answered when the session's turns have ended, with its last state.
 struct DeleteSessionCall {
   std::string id;
   Engine::Done<SessionSummary> done;
 };
+// The reader gets the turn's events, or why there are none.
 struct AttachCall {
   AttachSpec spec;
   absl::Status check;
@@ -54,8 +56,9 @@ struct AttachCall {
 struct CancelTurnCall {
   TurnAddress turn;
   absl::Status check;
-  Engine::Done<int32_t> done;
+  Engine::Done<int32_t> done;  // gets how many turns end because of it
 };
+// Both calls about notes are answered when the cache has them, not before: several in a row become one rewrite.
 struct SetNotesCall {
   std::string id;
   NotesSpec notes;
@@ -83,6 +86,8 @@ struct GetTranscriptCall {
   std::string id;
   Engine::Done<std::vector<TranscriptTurn>> done;
 };
+// No turn is admitted any more; those that run are cut at `deadline`. `done`, which may be empty, is called when none
+// is left.
 struct DrainCall {
   absl::Time deadline;
   std::function<void()> done;
@@ -98,9 +103,14 @@ class Inbox {
  public:
   Inbox(int32_t max_turns, int32_t max_calls) : max_turns_(max_turns), max_calls_(max_calls) {}
 
-  enum class PutResult { kTaken, kFull, kClosed };
+  enum class PutResult {
+    kTaken,
+    kFull,    // come again later: QUEUE_FULL
+    kClosed,  // never again: SHUTTING_DOWN
+  };
 
-  // Leaves `item` and wakes the engine. Unless kTaken, `item` is as it was.
+  // Leaves `item` and wakes the engine. Unless kTaken, `item` is as it was: the caller answers it (AnswerWith). Never
+  // blocks for longer than it takes to move an item.
   PutResult Put(InboxItem& item) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Everything since the last call, in the order in which it came. Calls of Wake until now count as answered.
