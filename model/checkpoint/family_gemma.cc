@@ -1,9 +1,11 @@
 // Gemma 1, 2 and 3 (text): RMSNorm that multiplies by 1 + w, embeddings scaled by the square root of the width, gelu.
 // Gemma 2 puts norms behind attention and feed-forward too, bounds scores and logits softly, and lets every second
-// layer look through a window. Gemma 3 drops the bounds, normalises queries and keys, and gives its windowed layers,
-// five of six, frequencies of their own.
+// layer look through a window. Gemma 3 does not bound scores, normalises queries and keys, and gives its windowed
+// layers, five of six, frequencies of their own.
 
 #include <cmath>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "model/checkpoint/family.h"
@@ -72,7 +74,8 @@ absl::Status ReadCommon(const JsonObject& object, absl::string_view activation_k
   return fields.status();
 }
 
-// What Gemma 2 added and Gemma 3 kept. `pattern`: see above.
+// What Gemma 2 added and Gemma 3 kept, which bounds no scores: attn_logit_softcapping is a key of its files too, but
+// neither transformers nor llama.cpp uses it. `pattern`: see above.
 absl::Status ReadSandwich(const JsonObject& object, int32_t pattern, ModelConfig& config) {
   config.num_kv_heads = 4;
   if (absl::Status read = ReadCommon(object, "hidden_activation", config); !read.ok()) return read;
@@ -82,9 +85,7 @@ absl::Status ReadSandwich(const JsonObject& object, int32_t pattern, ModelConfig
   JsonFields fields(object);
   fields.Real("query_pre_attn_scalar", query_scalar);
   config.attention_scale = 1.0 / std::sqrt(query_scalar);
-  fields.Real("attn_logit_softcapping", config.attention_softcap);
   fields.Real("final_logit_softcapping", config.output_softcap);
-  if (object.IsNull("attn_logit_softcapping")) config.attention_softcap = 0;
   if (object.IsNull("final_logit_softcapping")) config.output_softcap = 0;
   ReadWindow(fields, window);
   if (window == 0 && pattern != 1 && object.Find("layer_types") == nullptr) {
@@ -99,7 +100,9 @@ absl::Status ReadGemma(const JsonObject& object, ModelConfig& config) {
   config.num_kv_heads = 16;
   config.trained_tokens = 8192;
   if (absl::Status read = ReadCommon(object, "hidden_act", config); !read.ok()) return read;
-  if (config.activation == Activation::kGelu) config.activation = Activation::kGeluTanh;  // early files mean it
+  const absl::StatusOr<std::optional<std::string>> activation = object.FindString("hidden_act");
+  if (!activation.ok()) return activation.status();
+  if (*activation == "gelu") config.activation = Activation::kGeluTanh;  // early files mean it
   return ReadRopes(object, RopeWords(), config);
 }
 
@@ -107,7 +110,11 @@ absl::Status ReadGemma2(const JsonObject& object, ModelConfig& config) {
   config.trained_tokens = 8192;
   config.attention_softcap = 50.0;
   config.output_softcap = 30.0;
-  if (absl::Status read = ReadSandwich(object, kGemma2Pattern, config); !read.ok()) return read;
+  JsonFields fields(object);
+  fields.Real("attn_logit_softcapping", config.attention_softcap);
+  if (object.IsNull("attn_logit_softcapping")) config.attention_softcap = 0;
+  fields.Fail(ReadSandwich(object, kGemma2Pattern, config));
+  if (!fields.status().ok()) return fields.status();
   return ReadRopes(object, RopeWords(), config);
 }
 
@@ -139,7 +146,6 @@ void ReadSandwichGguf(GgufFields& fields, int32_t pattern, int32_t exception, in
   if (config.num_layers == exception) {
     config.attention_scale = 1.0 / std::sqrt(static_cast<double>(config.hidden_size) / config.num_heads);
   }
-  fields.Real("attn_logit_softcapping", config.attention_softcap);
   fields.Real("final_logit_softcapping", config.output_softcap);
   fields.OptionalSize("attention.sliding_window", 0, window);
   ReadLayerWindows(window, pattern, fields, config);
@@ -151,6 +157,7 @@ void ReadGemma2Gguf(GgufFields& fields, const TensorTable&, ModelConfig& config)
   constexpr int32_t kLayersOf27B = 46;
   config.attention_softcap = 50.0;
   config.output_softcap = 30.0;
+  fields.Real("attn_logit_softcapping", config.attention_softcap);
   ReadSandwichGguf(fields, kGemma2Pattern, kLayersOf27B, /*window=*/4096, config);
   Rope local = config.ropes.front();
   fields.Real("rope.freq_base_swa", local.theta);

@@ -141,6 +141,39 @@ absl::Status ReadRope(const JsonObject& object, const JsonObject& where, const R
   return ReadScalingNumbers(object, where, words, trained_tokens, rope.scaling);
 }
 
+// What describes RoPE of Gemma 3's layers without a window, and its name in errors.
+struct FullRope {
+  json members = {{"rope_type", "default"}};
+  std::string where = "rope_scaling.";
+};
+
+// Members of rope_scaling take the place of those of rope_parameters' full_attention, as in transformers.
+absl::StatusOr<FullRope> ReadFullRope(const JsonObject& object, const std::optional<JsonObject>& parameters) {
+  FullRope full;
+  if (parameters.has_value()) {
+    const absl::StatusOr<std::optional<JsonObject>> part = parameters->FindObject(kFull);
+    if (!part.ok()) return part.status();
+    full.members = part->has_value() ? *parameters->Find(kFull) : json::object();
+    full.where = "rope_parameters.full_attention.";
+  }
+  const absl::StatusOr<std::optional<JsonObject>> scaling = object.FindObject("rope_scaling");
+  if (!scaling.ok()) return scaling.status();
+  if (!scaling->has_value()) return full;
+  for (const auto& [key, value] : object.Find("rope_scaling")->items()) {
+    if (value.is_null()) continue;
+    full.members[key] = value;
+    full.where = parameters.has_value() ? "rope_scaling over rope_parameters.full_attention." : "rope_scaling.";
+  }
+  // transformers 4 obeyed the older name alone; 5 sees only the newer one, which it has set to "default" before.
+  const json* const old_name = (*scaling)->Find("type");
+  if (old_name == nullptr || (*scaling)->Find("rope_type") != nullptr) return full;
+  const auto new_name = full.members.find("rope_type");
+  if (new_name == full.members.end() || *new_name == *old_name) return full;
+  return absl::UnimplementedError(
+      "key rope_scaling.type alone is not supported in this architecture: some versions of transformers pass over it; "
+      "call it rope_type");
+}
+
 // The object that describes RoPE, if there is one.
 absl::StatusOr<std::optional<JsonObject>> FindRope(const JsonObject& object) {
   const json* const scaling = object.Find("rope_scaling");
@@ -194,21 +227,23 @@ absl::Status ReadLayerRopes(const JsonObject& object, ModelConfig& config) {
   fields.Real("rope_local_base_freq", sliding.theta);
   fields.Real("partial_rotary_factor", rotary_part);
   if (!fields.status().ok()) return fields.status();
-  const auto read = [&](const JsonObject& in, absl::string_view key, Rope& rope) -> absl::Status {
-    const absl::StatusOr<std::optional<JsonObject>> part = in.FindObject(key);
-    if (!part.ok() || !part->has_value()) return part.status();
-    return ReadRope(object, **part, words, config.trained_tokens, rope, rotary_part);
-  };
   const absl::StatusOr<std::optional<JsonObject>> parameters = object.FindObject("rope_parameters");
   if (!parameters.ok()) return parameters.status();
+  const auto read = [&](const JsonObject& part, Rope& rope) {
+    return ReadRope(object, part, words, config.trained_tokens, rope, rotary_part);
+  };
   if (parameters->has_value()) {
     const bool is_flat = (*parameters)->Find("rope_type") != nullptr || (*parameters)->Find("rope_theta") != nullptr;
     if (is_flat) return object.Wrong("rope_parameters", "has no objects full_attention and sliding_attention");
-    for (const auto& [key, rope] : {std::pair(kFull, &full), std::pair(kSliding, &sliding)}) {
-      if (absl::Status status = read(**parameters, key, *rope); !status.ok()) return status;
+    const absl::StatusOr<std::optional<JsonObject>> part = (*parameters)->FindObject(kSliding);
+    if (!part.ok()) return part.status();
+    if (part->has_value()) {
+      if (absl::Status status = read(**part, sliding); !status.ok()) return status;
     }
   }
-  if (absl::Status status = read(object, "rope_scaling", full); !status.ok()) return status;
+  const absl::StatusOr<FullRope> in_full = ReadFullRope(object, *parameters);
+  if (!in_full.ok()) return in_full.status();
+  if (absl::Status status = read(JsonObject(in_full->members, in_full->where), full); !status.ok()) return status;
   if (config.layers.empty()) config.ropes.pop_back();
   for (LayerView& layer : config.layers) layer.rope = layer.window_tokens > 0 ? 1 : 0;
   return SetRotarySize(object, words, rotary_part, config);

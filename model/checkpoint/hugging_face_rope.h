@@ -31,9 +31,10 @@ struct RopeWords {
 absl::Status ReadRopes(const JsonObject& object, const RopeWords& words, ModelConfig& config);
 
 // Gemma 3's: layers with a window have frequencies of their own, and rope_parameters one object for either kind of
-// layers. Beside it they are rope_theta, rope_scaling (of layers without a window only) and rope_local_base_freq.
-// `ropes` holds the two defaults, that of windowed layers last; without windowed layers one remains. trained_tokens
-// stays. REQUIRES: ReadSizes, ReadLayerTypes.
+// layers. Beside it they are rope_theta, rope_scaling (of layers without a window only: its members replace those of
+// rope_parameters' object; UNIMPLEMENTED if its kind has the older name alone, which versions of transformers read
+// differently) and rope_local_base_freq. `ropes` holds the two defaults, that of windowed layers last; without windowed
+// layers one remains. trained_tokens stays. REQUIRES: ReadSizes, ReadLayerTypes.
 absl::Status ReadLayerRopes(const JsonObject& object, ModelConfig& config);
 
 }  // namespace perennial

@@ -8,6 +8,7 @@ more. transformers reads each as it reads a checkpoint's, builds the (small) net
 
 import json
 import logging
+import math
 import os
 import sys
 import tempfile
@@ -53,9 +54,15 @@ GEMMA3_ROPES = {
     "nested_sliding_null": dict(rope_parameters=dict(full_attention=dict(rope_type="default"), sliding_attention=None)),
     "nested_and_scaled": dict(rope_parameters=dict(full_attention=dict(rope_type="default", rope_theta=5e5)),
                               rope_scaling=dict(rope_type="linear", factor=8.0)),
+    "scaled_empty": dict(rope_theta=5e5, rope_scaling={}),
 }
+SCALED = dict(rope_parameters=dict(full_attention=dict(rope_type="linear", factor=8.0)))
+GEMMA3_ROPES |= {"nested_and_" + name: SCALED | dict(rope_scaling=change) for name, change in {
+    "null": None, "empty": {}, "theta": dict(rope_theta=5e5), "factor": dict(factor=4.0),
+    "kind": dict(rope_type="default")}.items()}
 SOFT = {"caps_null": dict(attn_logit_softcapping=None, final_logit_softcapping=None),
-        "caps": dict(final_logit_softcapping=20.0), "query_scalar": dict(query_pre_attn_scalar=64)}
+        "scores_capped": dict(attn_logit_softcapping=25.0), "logits_capped": dict(final_logit_softcapping=20.0),
+        "query_scalar": dict(query_pre_attn_scalar=64)}
 
 # family -> architecture, what is added to BASE, variants
 FAMILIES = {
@@ -66,7 +73,7 @@ FAMILIES = {
     "qwen2": ("Qwen2ForCausalLM", {}, QWEN),
     "qwen3": ("Qwen3ForCausalLM", {}, QWEN | {"biases": dict(attention_bias=True)}),
     "gemma": ("GemmaForCausalLM", {}, ROPES | {
-        "gelu": dict(hidden_act="gelu"), "silu": dict(hidden_act="silu"),
+        "gelu": dict(hidden_act="gelu"), "gelu_python": dict(hidden_act="gelu_python"), "silu": dict(hidden_act="silu"),
         "published": dict(hidden_act="gelu", hidden_activation=None), "untied": dict(tie_word_embeddings=False)}),
     "gemma2": ("Gemma2ForCausalLM", {}, ROPES | SOFT | {
         "window": dict(sliding_window=8), "pattern": dict(sliding_window_pattern=3),
@@ -122,7 +129,7 @@ def activation_name(function):
     x = torch.linspace(-3, 3, 31)
     for name, known in {"silu": torch.nn.functional.silu, "gelu": torch.nn.functional.gelu,
                         "gelu_tanh": lambda x: torch.nn.functional.gelu(x, approximate="tanh")}.items():
-        if torch.equal(function(x), known(x)) or (function(x) - known(x)).abs().max() < 2e-7:
+        if torch.equal(function(x), known(x)) or (function(x) - known(x)).abs().max() < 1e-6:
             return name
     raise ValueError(function)
 
@@ -171,6 +178,28 @@ def ropes(model):
     return [describe_rope(parameters, rotary)]
 
 
+def soft_caps(model):
+    """Of scores and of logits. Both keys are known to classes that do not use them: so the network is asked, by one token
+    whose attention tells what it is given, and whose logits are 100 before they are bounded."""
+    config = model.config
+    if not hasattr(config, "attn_logit_softcapping"):
+        return 0.0, 0.0
+    caps = set()
+
+    def attend(module, query, key, value, mask, softcap=None, **others):
+        caps.add(softcap or 0.0)
+        return query.transpose(1, 2), None
+
+    transformers.AttentionInterface.register("asked", attend)
+    model.set_attn_implementation("asked")
+    model.get_output_embeddings().register_forward_hook(lambda module, inputs, logits: torch.full_like(logits, 100.0))
+    logit = model(torch.tensor([[1]])).logits.flatten()[0].item()
+    output_cap = config.final_logit_softcapping or 0.0
+    bounded = output_cap * math.tanh(100.0 / output_cap) if output_cap else 100.0
+    assert len(caps) == 1 and abs(logit - bounded) < 1e-4, (caps, logit)
+    return caps.pop(), output_cap
+
+
 def describe(model):
     config = model.config
     body = model.base_model
@@ -191,6 +220,7 @@ def describe(model):
         parallel = bool(getattr(config, "parallel_attn", False)) or bool(
             getattr(config, "new_decoder_architecture", False))
     scale = first(attention, "scaling", "softmax_scale", "inv_norm_factor")
+    attention_softcap, output_softcap = soft_caps(model)
     return dict(
         hidden_size=out.weight.shape[0], num_layers=len(layers), num_heads=heads, num_kv_heads=key_rows // size,
         head_size=size, feed_forward_size=down.weight.shape[1],
@@ -205,8 +235,7 @@ def describe(model):
         windows=windows(config, layers), ropes=ropes(model),
         alibi=config.model_type == "mpt" or bool(getattr(config, "alibi", False)),
         attention_scale=scale if isinstance(scale, float) else size ** -0.5,
-        attention_softcap=(getattr(config, "attn_logit_softcapping", None) or 0.0) if config.model_type == "gemma2" else 0.0,
-        output_softcap=getattr(config, "final_logit_softcapping", None) or 0.0,
+        attention_softcap=attention_softcap, output_softcap=output_softcap,
         qkv_clip=getattr(attention, "clip_qkv", None) or 0.0,
     )
 

@@ -47,10 +47,22 @@ TEST(FamilyGemmaTest, Gemma3sLocalLayersTurnFaster) {
   EXPECT_EQ(ReadGoldenConfig("gemma3_scaled_and_capped")->trained_tokens, 4096);  // stated after scaling
 }
 
+// transformers' attention and llama.cpp's do not use the key in this architecture.
+TEST(FamilyGemmaTest, Gemma3BoundsNoScores) {
+  const auto config = ReadGoldenConfig("gemma3", {{"attn_logit_softcapping", 25.0}, {"final_logit_softcapping", 20.0}});
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->attention_softcap, 0);
+  EXPECT_EQ(config->output_softcap, 20);
+}
+
 TEST(FamilyGemmaTest, RefusesWhatItWouldGetWrong) {
   ExpectUnimplemented(ReadGoldenConfig("gemma2", {{"use_bidirectional_attention", true}}).status(),
                       "use_bidirectional_attention is true");
   nlohmann::json config = GoldenFamily("gemma3")["published"];
+  ExpectUnimplemented(ReadGoldenConfig("gemma3", {{"rope_parameters", nullptr},
+                                                  {"rope_scaling", {{"type", "linear"}, {"factor", 8.0}}}})
+                          .status(),
+                      "key rope_scaling.type alone");
   config["sliding_window"] = nullptr;
   ExpectInvalid(ReadHuggingFaceConfig(JsonObject(config)).status(), "sliding_window is null, but some layers need one");
 }

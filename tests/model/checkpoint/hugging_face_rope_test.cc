@@ -62,6 +62,22 @@ TEST(HuggingFaceRopeTest, SlidingLayersMayHaveFrequenciesOfTheirOwn) {
   EXPECT_EQ(config.layer(0).rope, 1);
   EXPECT_EQ(config.layer(1).rope, 0);
   EXPECT_EQ(config.trained_tokens, 64);
+  const auto with = [&](const json& scaling) {
+    json changed = object;
+    changed["rope_scaling"] = scaling;
+    ModelConfig other = config;
+    absl::Status status = ReadLayerRopes(JsonObject(changed), other);
+    config.ropes.front() = other.ropes.front();
+    return status;
+  };
+  for (const json& scaling : {json::object(), json{{"rope_theta", 4e5}}, json{{"type", "linear"}}}) {
+    ASSERT_TRUE(with(scaling).ok()) << scaling;
+    EXPECT_EQ(config.ropes[0].scaling.kind, RopeScalingKind::kLinear) << scaling;
+    EXPECT_EQ(config.ropes[0].scaling.factor, 2.0) << scaling;
+    EXPECT_EQ(config.ropes[0].theta, scaling.value("rope_theta", 5e5)) << scaling;
+  }
+  ExpectInvalid(with({{"factor", "8"}}), "key rope_scaling over rope_parameters.full_attention.factor is not a finite");
+  ExpectUnimplemented(with({{"type", "yarn"}}), "key rope_scaling.type alone is not supported in this architecture");
   const json flat = {{"rope_parameters", {{"rope_type", "default"}, {"rope_theta", 3e3}}}};
   ExpectInvalid(ReadLayerRopes(JsonObject(flat), config), "key rope_parameters has no objects full_attention");
 }
