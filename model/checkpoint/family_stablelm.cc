@@ -39,7 +39,7 @@ void ReadGguf(GgufFields&, const TensorTable& tensors, ModelConfig& config) {
   if (tensors.Find("layers.0.post_attention_layernorm.weight") == nullptr) {
     config.block = BlockShape::kParallelOneNorm;
   }
-  config.head_norms = tensors.Find("layers.0.self_attn.q_layernorm.norms.0.weight") != nullptr;
+  config.head_norms = tensors.Find("layers.0.self_attn.q_norm.weight") != nullptr;
   config.head_norms_differ = config.head_norms;
 }
 

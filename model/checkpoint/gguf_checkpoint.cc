@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "model/checkpoint/error_text.h"
 #include "model/checkpoint/gguf_config.h"
 #include "model/checkpoint/gguf_reader.h"
@@ -39,33 +38,42 @@ absl::Status ReadRopeDivisors(const GgufFile& file, ModelConfig& config) {
   return absl::OkStatus();
 }
 
-// Norms of heads that differ (StableLM 2) are the rows of one tensor here, and tensors of their own elsewhere.
-absl::Status AddHeadNorms(absl::string_view attention, absl::string_view part, const TensorView& stacked,
-                          TensorTable& table) {
-  const size_t row_bytes = stacked.bytes.size() / static_cast<size_t>(stacked.shape[0]);
-  for (int64_t head = 0; head < stacked.shape[0]; ++head) {
-    TensorView row = {.name = stacked.name,
-                      .type = stacked.type,
-                      .shape = {stacked.shape[1]},
-                      .bytes = stacked.bytes.subspan(static_cast<size_t>(head) * row_bytes, row_bytes)};
-    const std::string name = absl::StrCat(attention, part, "_layernorm.norms.", head, ".weight");
-    if (absl::Status added = table.Add(name, std::move(row)); !added.ok()) return added;
+// The norms of a layer's queries or keys. `prefix`: "layers.0.self_attn.q".
+absl::Status SplitHeadNorms(const std::string& prefix, int32_t heads, int32_t head_size, TensorTable& table) {
+  const std::string name = prefix + "_norm.weight";
+  const absl::StatusOr<TensorView> stacked = table.Get(name, {heads, head_size});
+  if (!stacked.ok()) return stacked.status();
+  table.Remove(name);
+  const size_t row_bytes = stacked->bytes.size() / static_cast<size_t>(heads);
+  for (int32_t head = 0; head < heads; ++head) {
+    TensorView row = {.name = stacked->name,
+                      .type = stacked->type,
+                      .shape = {head_size},
+                      .bytes = stacked->bytes.subspan(static_cast<size_t>(head) * row_bytes, row_bytes)};
+    const std::string row_name = absl::StrCat(prefix, "_layernorm.norms.", head, ".weight");
+    if (absl::Status added = table.Add(row_name, std::move(row)); !added.ok()) return added;
   }
   return absl::OkStatus();
 }
 
-absl::Status AddTensor(const TensorNames& names, const TensorView& tensor, TensorTable& table) {
-  constexpr int64_t kMostHeads = 4096;  // more are refused as a tensor that no network has
-  const std::string name = CanonicalName(names, tensor.name);
-  const bool has_rows = tensor.shape.size() == 2 && BlockElements(tensor.type) == 1 && tensor.shape[0] >= 1 &&
-                        tensor.shape[0] <= kMostHeads;
-  for (const absl::string_view part : {"q", "k"}) {
-    absl::string_view attention = name;
-    if (has_rows && absl::ConsumeSuffix(&attention, absl::StrCat(part, "_norm.weight"))) {
-      return AddHeadNorms(attention, part, tensor, table);
-    }
+// Norms of heads that differ (StableLM 2) are the rows of one tensor here, [heads, head size], and tensors of their own
+// elsewhere. The configuration bounds them, so that a small file cannot ask for millions.
+absl::Status SplitHeadNorms(const ModelConfig& config, TensorTable& table) {
+  if (!config.head_norms_differ) return absl::OkStatus();
+  if (absl::Status valid = ValidateModelConfig(config); !valid.ok()) return valid;
+  const int64_t norms = config.num_layers * (int64_t{config.num_heads} + config.num_kv_heads);
+  if (norms > static_cast<int64_t>(GgufLimits::kMaxTensors)) {
+    return absl::InvalidArgumentError(absl::StrCat("the configuration needs ", norms,
+                                                   " norms of heads, more than the limit of ", GgufLimits::kMaxTensors,
+                                                   " tensors"));
   }
-  return table.Add(name, tensor);
+  for (int32_t layer = 0; layer < config.num_layers; ++layer) {
+    const std::string attention = absl::StrCat("layers.", layer, ".self_attn.");
+    absl::Status split = SplitHeadNorms(attention + "q", config.num_heads, config.head_size, table);
+    split.Update(SplitHeadNorms(attention + "k", config.num_kv_heads, config.head_size, table));
+    if (!split.ok()) return split;
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -81,7 +89,8 @@ absl::StatusOr<CheckpointContents> ReadGgufContents(absl::Span<const std::byte> 
   const TensorNames& names = *(*family)->gguf_names(*file);
   for (const TensorView& tensor : file->tensors) {
     if (IsUnused(names, tensor.name)) continue;
-    if (absl::Status added = AddTensor(names, tensor, contents.tensors); !added.ok()) return added;
+    absl::Status added = contents.tensors.Add(CanonicalName(names, tensor.name), tensor);
+    if (!added.ok()) return added;
   }
   absl::StatusOr<ModelConfig> config = ReadGgufConfig(metadata, contents.tensors);
   if (!config.ok()) return config.status();
@@ -110,6 +119,7 @@ absl::StatusOr<CheckpointContents> ReadGgufContents(absl::Span<const std::byte> 
   if (!generation.ok()) return generation.status();
   contents.generation = *generation;
 
+  if (absl::Status split = SplitHeadNorms(contents.config, contents.tensors); !split.ok()) return split;
   if (absl::Status checked = CheckContents(contents); !checked.ok()) return checked;
   return contents;
 }

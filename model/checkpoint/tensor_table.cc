@@ -5,6 +5,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
+#include "model/check.h"
 #include "model/checkpoint/error_text.h"
 
 namespace perennial {
@@ -95,6 +96,12 @@ absl::Status TensorTable::Add(absl::string_view canonical_name, TensorView view)
   }
   entry->second = std::move(view);
   return absl::OkStatus();
+}
+
+void TensorTable::Remove(absl::string_view canonical_name) {
+  const auto found = tensors_.find(canonical_name);
+  PERENNIAL_CHECK(found != tensors_.end());
+  tensors_.erase(found);
 }
 
 const TensorView* TensorTable::Find(absl::string_view canonical_name) const {

@@ -23,6 +23,9 @@ class TensorTable {
   // INVALID_ARGUMENT if the canonical name is taken: two names in the file mean the same tensor.
   absl::Status Add(absl::string_view canonical_name, TensorView view);
 
+  // REQUIRES: there is one.
+  void Remove(absl::string_view canonical_name);
+
   // nullptr if there is none.
   const TensorView* Find(absl::string_view canonical_name) const;
 

@@ -161,6 +161,10 @@ def gguf_seeds(model):
         keys = own_keys + [key for key in tiny_keys() if not key[0].startswith((b"general.", b"llama."))]
         tensors = [(name, dims, F32, bytes(size_of(dims, F32))) for name, dims in shapes.items()]
         yield f"family_{family}", write_gguf(keys, tensors)
+        if family == "stablelm":
+            yield "family_stablelm_rows", write_gguf(keys, tensors + [
+                (b"blk.%d.attn_%s_norm.weight" % (layer, part), [1, 4096], F16, bytes(8192))
+                for layer in (1, 2) for part in (b"q", b"k")])
 
 
 def write_safetensors(tensors):

@@ -2,6 +2,7 @@
 // line each. The files are those of tests/golden/families/gguf, with other weights.
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <cmath>
@@ -12,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "model/checkpoint/error_text.h"
 #include "model/checkpoint/gguf_checkpoint.h"
 #include "tests/model/checkpoint/expect_error.h"
 #include "tests/model/checkpoint/gguf_writer.h"
@@ -56,6 +58,7 @@ std::vector<GoldenFile> GoldenFiles() {
   for (const auto& entry : std::filesystem::directory_iterator(PERENNIAL_SOURCE_DIR "/tests/golden/families/gguf")) {
     files.push_back(ReadGolden(entry.path()));
   }
+  EXPECT_GE(files.size(), 24u);
   return files;
 }
 
@@ -161,6 +164,89 @@ TEST(GgufHostileTest, EveryTensorIsNeededInItsShape) {
     ExpectUnimplemented(ReadChanged(file, [](GgufWriter& w) { w.AddTensor("blk.0.other.weight", {4}); }),
                         "tensor \"blk.0.other.weight\" is not part of");
   }
+}
+
+// llama.cpp has it for Gemma 2 alone.
+TEST(GgufHostileTest, Gemma3BoundsNoScores) {
+  size_t found = 0;
+  for (const GoldenFile& file : GoldenFiles()) {
+    if (file.prefix != "gemma3." && file.prefix != "gemma2.") continue;
+    ++found;
+    GgufWriter writer = file.writer;
+    writer.SetFloat(file.prefix + "attn_logit_softcapping", 25.0f);
+    writer.SetFloat(file.prefix + "final_logit_softcapping", 20.0f);
+    const std::string bytes = writer.Build();
+    const auto contents = ReadGgufContents(AsBytes(bytes));
+    ASSERT_TRUE(contents.ok()) << contents.status();
+    EXPECT_EQ(contents->config.attention_softcap, file.prefix == "gemma2." ? 25.0 : 0.0);
+    EXPECT_EQ(contents->config.output_softcap, 20.0);
+  }
+  EXPECT_EQ(found, 5u);
+}
+
+// Norms of queries or keys: the network's, in another shape, and many that no network has.
+TEST(GgufHostileTest, NormsOfHeadsAreNamedWithTheirShape) {
+  size_t with_norms = 0;
+  for (const GoldenFile& file : GoldenFiles()) {
+    SCOPED_TRACE(file.name);
+    for (const GgufWriter::TensorPlan& tensor : file.writer.tensors) {
+      if (tensor.name != "blk.0.attn_q_norm.weight" && tensor.name != "blk.0.attn_k_norm.weight") continue;
+      ++with_norms;
+      const bool is_stacked = tensor.dimensions.size() == 2;  // [heads, size], elsewhere [size]
+      const int64_t size = static_cast<int64_t>(tensor.dimensions.front());
+      const int64_t rows = is_stacked ? static_cast<int64_t>(tensor.dimensions.back()) : 1;
+      for (const std::vector<int64_t>& shape : {std::vector<int64_t>{rows + (is_stacked ? 1 : 0), size},
+                                                {rows * size},
+                                                {rows, size + 1},
+                                                {rows, size, 1}}) {
+        if (!is_stacked && shape.size() == 1) continue;
+        ExpectInvalid(
+            ReadChanged(file, [&](GgufWriter& w) { w.RemoveTensor(tensor.name).AddTensor(tensor.name, shape); }),
+            "\"" + tensor.name + "\" has shape " + ShapeText(shape) + "; the configuration needs");
+      }
+    }
+  }
+  EXPECT_EQ(with_norms, 2u * 6);  // of Qwen 3, Gemma 3 (four times), StableLM 2
+}
+
+// Bytes of memory that this process had at most.
+int64_t PeakBytes() {
+  rusage usage = {};
+  getrusage(RUSAGE_SELF, &usage);
+  return int64_t{usage.ru_maxrss} * 1024;
+}
+
+TEST(GgufHostileTest, RowsOfNormsTakeNoMemory) {
+  constexpr int64_t kMost = 256 << 20;  // one entry for each row took a gigabyte
+  for (const GoldenFile& file : GoldenFiles()) {
+    SCOPED_TRACE(file.name);
+    const int64_t before = PeakBytes();
+    const absl::Status status = ReadChanged(file, [&](GgufWriter& w) {
+      for (int layer = 1000; layer < 1500; ++layer) {
+        w.AddTensor("blk." + std::to_string(layer) + ".attn_q_norm.weight", {4096, 1}, 1);
+      }
+    });
+    ASSERT_FALSE(status.ok());
+    ExpectOneLine(status);
+    EXPECT_LT(PeakBytes() - before, kMost);
+  }
+}
+
+TEST(GgufHostileTest, MoreNormsThanTheTensorsAllowedAreNotMade) {
+  size_t found = 0;
+  for (const GoldenFile& file : GoldenFiles()) {
+    if (file.name != "stablelm_parallel") continue;
+    ++found;
+    const absl::Status status = ReadChanged(file, [&](GgufWriter& w) {
+      w.SetUint32("stablelm.block_count", 1024).SetUint32("stablelm.attention.key_length", 4);
+      for (const char* key : {"stablelm.attention.head_count", "stablelm.attention.head_count_kv"}) {
+        w.SetUint32(key, 4096);
+      }
+      w.SetUint32("stablelm.attention.value_length", 4).SetUint32("stablelm.rope.dimension_count", 4);
+    });
+    ExpectInvalid(status, "the configuration needs 8388608 norms of heads, more than the limit of 262144 tensors");
+  }
+  EXPECT_EQ(found, 1u);
 }
 
 }  // namespace

@@ -109,6 +109,14 @@ TEST(TensorTableTest, ChecksShapesAndNames) {
   EXPECT_EQ(table.Find("nothing"), nullptr);
 }
 
+TEST(TensorTableTest, ForgetsATensorThatAReaderCutsUp) {
+  TensorTable table = Complete(SmallConfig());
+  const size_t size = table.size();
+  table.Remove("norm.weight");
+  EXPECT_EQ(table.Find("norm.weight"), nullptr);
+  EXPECT_EQ(table.size(), size - 1);
+}
+
 TEST(TensorTableTest, RefusesTwoNamesForOneTensor) {
   TensorTable table;
   TensorView view;
