@@ -8,19 +8,17 @@ namespace perennial {
 Backoff::Backoff(const BackoffOptions& options, absl::Time now, std::function<double()> random)
     : options_(options), random_(std::move(random)) {
   Restart(now);
-  patience_ = std::min(options_.patience, options_.first_patience);
 }
 
 void Backoff::Restart(absl::Time now) {
   alive_ = now;
-  patience_ = options_.patience;
   wait_ = options_.first_wait;
 }
 
 std::optional<absl::Duration> Backoff::Next(absl::Time now, std::optional<absl::Duration> asked) {
   const absl::Duration wait = std::max(wait_ * (1 - random_() / 2), asked.value_or(absl::ZeroDuration()));
   wait_ = std::min(2 * wait_, options_.longest_wait);
-  if (now + wait > alive_ + patience_) return std::nullopt;
+  if (now + wait > alive_ + options_.patience) return std::nullopt;
   return wait;
 }
 

@@ -18,9 +18,6 @@ struct BackoffOptions {
 
   // How long after the last sign of life it is tried at most. 0: not at all.
   absl::Duration patience = absl::Minutes(2);
-
-  // The same before the first sign of life, where that is less: 0 tells soon that there is no server.
-  absl::Duration first_patience = absl::InfiniteDuration();
 };
 
 // The waits of one call. Not thread-safe; reads no clock.
@@ -41,8 +38,7 @@ class Backoff {
   const BackoffOptions options_;
   const std::function<double()> random_;
 
-  absl::Time alive_;  // the last sign of life, or the start
-  absl::Duration patience_;
+  absl::Time alive_;     // the last sign of life, or the start
   absl::Duration wait_;  // the next one, before randomness
 };
 

@@ -128,7 +128,8 @@ struct ChatClient::Stub {
     return {.service = *service,
             .route = options.route,
             .call_timeout = options.call_timeout,
-            .backoff = options.reconnect};
+            .backoff = options.reconnect,
+            .waits_for_server = options.waits_for_server};
   }
 };
 

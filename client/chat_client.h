@@ -55,6 +55,10 @@ struct ChatClientOptions {
 
   // When and for how long a turn that can be found again is looked for.
   BackoffOptions reconnect = {};
+
+  // A turn whose request could not even be sent, or was refused, waits likewise for the server. False: the caller is
+  // told at once that there is none; a turn that may run is looked for all the same.
+  bool waits_for_server = true;
 };
 
 // One connection to one server. Connects with the first call and again after a loss. Calls that change nothing
@@ -107,7 +111,7 @@ class ChatClient {
   // connection: when that breaks, the client finds it again (options.reconnect) and goes on with the first event that
   // was not read, so that no character is lost or doubled. `observer` is told. What cannot be gone on with ends with
   // the server's error, for example OUT_OF_RANGE (BEYOND_REPLAY), or with the last failure once patience is used up,
-  // also that of a server that is full (QUEUE_FULL), which for a turn that may run is no end.
+  // also that of a server that is full (QUEUE_FULL), which is no end but for the first request.
   //
   // `cancel` ends the turn. With a request_id by CancelTurn: the call then returns the turn's regular end
   // (FINISH_REASON_CANCELLED); without one, when cancelled twice, or while no server can be reached: CANCELLED.
@@ -115,8 +119,8 @@ class ChatClient {
   absl::StatusOr<v1::Finished> Chat(v1::ChatRequest request, absl::FunctionRef<void(const v1::TurnEvent&)> on_event,
                                     CancelToken* cancel = nullptr, ConnectionObserver* observer = nullptr);
 
-  // Follows a turn to its end, likewise over broken connections; `state` comes first. `cancel` leaves with CANCELLED;
-  // the turn goes on.
+  // Follows a turn to its end, likewise over broken connections; `state` comes first. QUEUE_FULL when it has all the
+  // readers that it may. `cancel` leaves with CANCELLED; the turn goes on.
   absl::StatusOr<v1::Finished> Attach(const v1::AttachRequest& request,
                                       absl::FunctionRef<void(const v1::TurnEvent&)> on_event,
                                       CancelToken* cancel = nullptr, ConnectionObserver* observer = nullptr);

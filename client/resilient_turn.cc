@@ -36,6 +36,7 @@ struct ResilientTurn::StreamEnd {
   bool turn_had_ended = false;  // `state` said so: what followed was a replay to the turn's own end
   bool progressed = false;      // events were read that had not been read before
   bool ask_again = false;       // left because events were missing
+  bool sent = false;            // the request was: it may have arrived
 };
 
 ResilientTurn::ResilientTurn(TurnOptions options, absl::FunctionRef<void(const v1::TurnEvent&)> on_event,
@@ -73,11 +74,18 @@ absl::StatusOr<v1::Finished> ResilientTurn::Run(TurnStop& stop, const v1::ChatRe
   while (true) {
     StreamEnd end;
     {
-      TurnStop::Stream stream(stop);
+      ++streams_;
+      TurnStop::Stream call(stop);
       if (attached) {
-        end = Read(stop, *options_.service.Attach(&stream.context, attach), stream.context);
+        EventStream<v1::AttachResponse> stream([&](grpc::CompletionQueue* queue) {
+          return options_.service.AsyncAttach(&call.context, attach, queue, nullptr);
+        });
+        end = Read(stop, stream, call.context);
       } else {
-        end = Read(stop, *options_.service.Chat(&stream.context, *chat), stream.context);
+        EventStream<v1::ChatResponse> stream([&](grpc::CompletionQueue* queue) {
+          return options_.service.AsyncChat(&call.context, *chat, queue, nullptr);
+        });
+        end = Read(stop, stream, call.context);
       }
     }
     if (end.has_finished) return std::move(end.finished);
@@ -119,11 +127,11 @@ absl::StatusOr<v1::Finished> ResilientTurn::Run(TurnStop& stop, const v1::ChatRe
 }
 
 template <typename Response>
-ResilientTurn::StreamEnd ResilientTurn::Read(TurnStop& stop, grpc::ClientReaderInterface<Response>& reader,
-                                             grpc::ClientContext& call) {
+ResilientTurn::StreamEnd ResilientTurn::Read(TurnStop& stop, EventStream<Response>& stream, grpc::ClientContext& call) {
   StreamEnd end;
+  end.sent = stream.sent();
   Response response;
-  while (reader.Read(&response)) {
+  while (stream.Read(&response)) {
     const v1::TurnEvent& event = response.event();
     stop.OnEvent();
     if (std::exchange(lost_, false) && observer_ != nullptr) observer_->OnFound();
@@ -148,7 +156,7 @@ ResilientTurn::StreamEnd ResilientTurn::Read(TurnStop& stop, grpc::ClientReaderI
       end.has_finished = true;
     }
   }
-  const grpc::Status status = reader.Finish();
+  const grpc::Status status = stream.Finish();
   end.status = FromGrpcStatus(status);
   if (status.ok() && !end.has_finished) {
     end.status = absl::DataLossError("the server closed the stream without a finished event");
@@ -161,6 +169,9 @@ ResilientTurn::StreamEnd ResilientTurn::Read(TurnStop& stop, grpc::ClientReaderI
 bool ResilientTurn::IsBreak(const StreamEnd& end, bool attached) {
   if (!can_resume_ || !progress_.resumable()) return false;
   const std::string reason = ErrorReason(end.status);
+  // A server that gives a reason has decided about the request; one that gives none may be running it.
+  const bool may_run = streams_ > 1 || end.progressed || (end.sent && reason.empty());
+  if (!may_run && !options_.waits_for_server) return false;
   // The turn's own end, replayed.
   if (end.turn_had_ended && (!reason.empty() || end.status.code() == absl::StatusCode::kCancelled)) return false;
   switch (end.status.code()) {
@@ -168,7 +179,7 @@ bool ResilientTurn::IsBreak(const StreamEnd& end, bool attached) {
       return true;
     case absl::StatusCode::kResourceExhausted:
       // Of a turn that runs, or may run: it has all the readers that it may have, perhaps ours that was cut among them.
-      return reason == "QUEUE_FULL" && (attached || lost_);
+      return reason == "QUEUE_FULL" && streams_ > 1;
     case absl::StatusCode::kAborted:
       // A reader that only follows is cut and may come again; the turn goes on.
       return reason == "SLOW_READER" && attached && end.progressed;

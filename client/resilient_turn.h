@@ -10,6 +10,7 @@
 #include "client/backoff.h"
 #include "client/cancel_token.h"
 #include "client/connection_observer.h"
+#include "client/event_stream.h"
 #include "client/turn_progress.h"
 #include "client/turn_stop.h"
 #include "perennial/v1/chat_service.grpc.pb.h"
@@ -22,14 +23,15 @@ struct TurnOptions {
   std::string route;
   absl::Duration call_timeout;
   BackoffOptions backoff;
+  bool waits_for_server;
 };
 
 // Runs once: Chat or Attach, then it is used up. One thread; what it is given must outlive it.
 //
 // A turn with a request id can be found again. When its stream breaks, the same Chat request is sent again while
 // nothing was read of the turn (the request id keeps the server from running it twice), and later Attach asks for the
-// events from the first unread one on. A server that is full (QUEUE_FULL) is asked again, too, but for a Chat that is
-// sent for the first time. Every event is shown once, in order; `state` only from a stream that the caller asked for.
+// events from the first unread one on. A server that is full (QUEUE_FULL) is asked again, too, but for the first
+// request of all. Every event is shown once, in order; `state` only from a stream that the caller asked for.
 class ResilientTurn {
  public:
   // `cancel` and `observer` may be null.
@@ -49,7 +51,7 @@ class ResilientTurn {
 
   absl::StatusOr<v1::Finished> Run(TurnStop& stop, const v1::ChatRequest* chat, v1::AttachRequest attach);
   template <typename Response>
-  StreamEnd Read(TurnStop& stop, grpc::ClientReaderInterface<Response>& reader, grpc::ClientContext& call);
+  StreamEnd Read(TurnStop& stop, EventStream<Response>& stream, grpc::ClientContext& call);
   bool IsBreak(const StreamEnd& end, bool attached);
   bool cancelled() const { return cancel_ != nullptr && cancel_->cancelled(); }
 
@@ -64,6 +66,7 @@ class ResilientTurn {
   bool can_resume_ = false;     // the turn has a request id or a number
   bool lost_ = false;           // the observer was told, and not yet that it was found
   bool show_state_ = false;     // of the next stream
+  int streams_ = 0;             // that were asked for
   int unexplained_breaks_ = 0;  // in a row, without an event in between
 };
 

@@ -99,10 +99,11 @@ int RunAsk(Invocation invocation) {
   }
   // The same question has to find the same server, and the route is a part of it.
   if (!request_id.empty() && invocation.common.route.empty()) invocation.common.route = RouteOf(request_id);
-  // Without a request id of one's own a server that is not there is told at once, as by every other command.
-  const absl::Duration first_patience = request_id.empty() ? absl::ZeroDuration() : absl::InfiniteDuration();
-  const auto client = NewClient(
-      invocation, {.turns_survive = true, .reconnect = {.patience = patience, .first_patience = first_patience}});
+  // A turn that nobody would look for must not go on alone. Without a request id of one's own a server that is not
+  // there is told at once, as by every other command.
+  const auto client = NewClient(invocation, {.turns_survive = patience > absl::ZeroDuration() || !request_id.empty(),
+                                             .reconnect = {.patience = patience},
+                                             .waits_for_server = !request_id.empty()});
   if (client == nullptr) return kExitUsage;
 
   Interrupt interrupt;
@@ -125,7 +126,7 @@ int RunAsk(Invocation invocation) {
   {
     const OnInterrupt on_interrupt(interrupt, [&cancel] { cancel.Cancel(); });
     finished = client->Chat(
-        *std::move(request), [&printer](const v1::TurnEvent& event) { printer.OnEvent(event); }, &cancel, &printer);
+        *std::move(request), [&](const v1::TurnEvent& event) { printer.OnEvent(event, cancel); }, &cancel, &printer);
   }
   printer.End();
   if (!finished.ok()) return CallError(invocation, finished.status(), json);
@@ -135,6 +136,7 @@ int RunAsk(Invocation invocation) {
     WriteError(absl::StrCat("perennial: note: ", ForgettingNotice(printer.evicted(), finished->memory()), "\n"));
   }
   if (!cancel.cancelled()) return kExitOk;
+  if (OutputLost()) return kExitOutputLost;
   ReportError("interrupted", invocation.console);
   return kExitInterrupted;
 }

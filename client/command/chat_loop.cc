@@ -36,7 +36,7 @@ int ChatLoop::Run() {
     const bool slash = absl::StartsWith(message, "/") && !absl::StartsWith(message, "//");
     const Next next =
         slash ? RunSlashCommand(message) : RunTurn(absl::StartsWith(message, "//") ? message.substr(1) : message);
-    if (next == Next::kLeave || interrupt_.quit_requested()) break;
+    if (next == Next::kLeave || interrupt_.quit_requested() || OutputLost()) break;
   }
   End();
   return exit_code_;

@@ -32,7 +32,7 @@ absl::Status ChatTurns::Say(v1::ChatRequest request, const std::string& message)
   ReplyPrinter printer(screen_.console(), screen_.interactive() ? ReplyShown::kTextAndMemory : ReplyShown::kText);
   const auto finished = Show(printer, [&](ReplyPrinter& shown, CancelToken& cancel) {
     return client_.Chat(
-        std::move(request), [&shown](const v1::TurnEvent& event) { shown.OnEvent(event); }, &cancel, &shown);
+        std::move(request), [&](const v1::TurnEvent& event) { shown.OnEvent(event, cancel); }, &cancel, &shown);
   });
   const bool stopped = finished.ok() && finished->reason() == v1::FINISH_REASON_CANCELLED;
   session_.NoteTurn(printer.turn(), finished.ok() && !(stopped && finished->usage().generated_tokens() == 0));
@@ -57,7 +57,7 @@ absl::Status ChatTurns::Follow(int64_t turn) {
                 event.state().phase() == v1::TURN_PHASE_ENDED ? "" : ", which still runs (Ctrl-C leaves it)",
                 event.state().oldest_sequence() > 1 ? "; its beginning is no longer kept" : "", " ──"));
           }
-          shown.OnEvent(event);
+          shown.OnEvent(event, cancel);
         },
         &cancel, &shown);
   });

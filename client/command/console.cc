@@ -1,9 +1,11 @@
 #include "client/command/console.h"
 
+#include <poll.h>
 #include <unistd.h>
 
-#include <cstdio>
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 
 #include "absl/strings/str_cat.h"
 #include "client/command/utf8.h"
@@ -11,9 +13,22 @@
 namespace perennial {
 namespace {
 
-void Write(std::FILE* stream, absl::string_view text) {
-  std::fwrite(text.data(), 1, text.size(), stream);
-  std::fflush(stream);
+bool output_lost = false;
+
+// False when it could not be written: errno says why.
+bool Write(int fd, absl::string_view text) {
+  while (!text.empty()) {
+    const ssize_t written = write(fd, text.data(), text.size());
+    if (written >= 0) {
+      text.remove_prefix(static_cast<size_t>(written));
+    } else if (errno == EAGAIN) {  // another program that uses the same pipe or terminal has made it non-blocking
+      pollfd ready{fd, POLLOUT, 0};
+      poll(&ready, 1, /*timeout=*/-1);
+    } else if (errno != EINTR) {
+      return false;
+    }
+  }
+  return true;
 }
 
 }  // namespace
@@ -55,8 +70,16 @@ std::string Styled(absl::string_view text, Style style, bool colours) {
   return absl::StrCat("\033[", code, "m", text, "\033[0m");
 }
 
-void WriteOut(absl::string_view text) { Write(stdout, text); }
-void WriteError(absl::string_view text) { Write(stderr, text); }
+void WriteError(absl::string_view text) { Write(STDERR_FILENO, text); }
+
+void WriteOut(absl::string_view text) {
+  if (output_lost || Write(STDOUT_FILENO, text)) return;
+  output_lost = true;
+  if (errno == EPIPE) return;
+  WriteError(absl::StrCat("perennial: standard output cannot be written: ", std::strerror(errno), "\n"));
+}
+
+bool OutputLost() { return output_lost; }
 
 void ReportError(absl::string_view message, const Console& console) {
   const std::string safe = console.err_is_terminal ? TerminalSafe(message) : std::string(message);

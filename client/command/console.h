@@ -29,9 +29,15 @@ enum class Style { kPlain, kDim, kBold, kPrompt, kWarning, kError };
 // `text` in that style, for a stream that shows colours (`colours`), else as it is.
 std::string Styled(absl::string_view text, Style style, bool colours);
 
-// Writes at once (flushed).
-void WriteOut(absl::string_view text);
+// Writes at once; waits for a reader that is slow. What cannot be written to standard error is lost.
 void WriteError(absl::string_view text);
+
+// The same on standard output. When that fails (its reader has left, the disk is full), OutputLost() is true from then
+// on, and nothing more is written: whoever writes a lot should look and stop. What else went wrong than that the reader
+// has left is told on standard error. main() ignores SIGPIPE, which would end the program before it could stop a turn.
+// One thread.
+void WriteOut(absl::string_view text);
+bool OutputLost();
 
 // "perennial: " and the message on standard error, in one line, red where colours are shown.
 void ReportError(absl::string_view message, const Console& console);

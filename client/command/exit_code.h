@@ -1,4 +1,5 @@
-// What the `perennial` command returns to the shell. `perennial --help` lists these; scripts rely on them.
+// What the `perennial` command returns to the shell. `perennial --help` lists these, but for the last, which is as with
+// every other program; scripts rely on them.
 
 #ifndef PERENNIAL_CLIENT_COMMAND_EXIT_CODE_H_
 #define PERENNIAL_CLIENT_COMMAND_EXIT_CODE_H_
@@ -12,6 +13,7 @@ enum ExitCode : int {
   kExitUnreachable = 3,     // no server, not a Perennial server, connection lost, server shuts down
   kExitSessionUnknown = 4,  // the session does not exist, or no longer
   kExitInterrupted = 130,   // Ctrl-C: 128 + SIGINT, as shells count
+  kExitOutputLost = 141,    // nobody reads on (128 + SIGPIPE, what most programs end by), or the disk is full
 };
 
 }  // namespace perennial

@@ -12,6 +12,12 @@
 
 namespace perennial {
 
+void ReplyPrinter::OnEvent(const v1::TurnEvent& event, CancelToken& call) {
+  OnEvent(event);
+  // A second time would cut the call and leave a turn that is not cancelled yet to run on.
+  if (OutputLost() && !call.cancelled()) call.Cancel();
+}
+
 void ReplyPrinter::OnEvent(const v1::TurnEvent& event) {
   if (!event.session_id().empty()) session_id_ = event.session_id();
   if (event.turn() > 0) turn_ = event.turn();
@@ -103,8 +109,10 @@ void ReplyPrinter::End() {
 void ReplyPrinter::OnLost(const absl::Status& cause, absl::Duration) {
   if (shown_ == ReplyShown::kNothing || std::exchange(loss_shown_, true)) return;
   EraseProgress();
-  const absl::string_view notice = ErrorReason(cause) == "QUEUE_FULL" ? "the server is full; trying again …"
-                                                                      : "the connection was lost; trying to go on …";
+  // A server that gives a reason knows better what is the matter: that it is full, or shuts down.
+  const std::string notice = ErrorReason(cause).empty()
+                                 ? "the connection was lost; trying to go on …"
+                                 : absl::StrCat(TerminalSafe(cause.message()), "; trying again …");
   if (console_.out_is_terminal && console_.moves_cursor) {
     // Makes room for a line below (scrolling if need be), remembers the place, writes the line, returns to the place.
     WriteOut(absl::StrCat("\033D\033[A\0337\r\n",

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "client/cancel_token.h"
 #include "client/command/console.h"
 #include "client/connection_observer.h"
 #include "perennial/v1/turn.pb.h"
@@ -29,6 +30,11 @@ class ReplyPrinter : public ConnectionObserver {
   ReplyPrinter(const Console& console, ReplyShown shown) : console_(console), shown_(shown) {}
 
   void OnEvent(const v1::TurnEvent& event);
+
+  // The same, and cancels the turn's call, once, when standard output is lost (console.h): a turn must not run on for
+  // nobody.
+  void OnEvent(const v1::TurnEvent& event, CancelToken& call);
+
   void OnLost(const absl::Status& cause, absl::Duration wait) override;
   void OnFound() override;
 

@@ -62,6 +62,7 @@ int RunStats(Invocation invocation) {
     if (!stats.ok()) return CallError(invocation, stats.status());
     // Home and erase what is below: less flicker than clearing first.
     WriteOut(redraw ? absl::StrCat("\033[H\033[J", StatsText(*stats)) : absl::StrCat(StatsText(*stats), "\n"));
+    if (OutputLost()) return kExitOutputLost;
     pollfd wait{interrupt.fd(), POLLIN, 0};
     if (poll(&wait, 1, static_cast<int>(absl::ToInt64Milliseconds(*watch))) != 0) return kExitOk;
   }

@@ -119,6 +119,8 @@ int UsageError(const Invocation& invocation, absl::string_view message) {
 }
 
 int CallError(const Invocation& invocation, const absl::Status& status, bool json) {
+  // Cancelled because of that: no news.
+  if (OutputLost() && ClassifyError(status) == ErrorClass::kCancelled) return kExitOutputLost;
   ReportError(ErrorText(status, invocation.common.server), invocation.console);
   if (json) WriteOut(ErrorJson(status, invocation.common.server));
   return ExitCodeOf(status);

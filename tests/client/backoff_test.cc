@@ -50,15 +50,5 @@ TEST(BackoffTest, WithoutPatienceItIsNeverTried) {
   EXPECT_FALSE(backoff.Next(kStart).has_value());
 }
 
-TEST(BackoffTest, TheFirstPatienceIsUntilTheFirstSignOfLife) {
-  Backoff backoff({.patience = absl::Seconds(5), .first_patience = absl::Seconds(1)}, kStart, [] { return 0.0; });
-  EXPECT_TRUE(backoff.Next(kStart).has_value());
-  EXPECT_FALSE(backoff.Next(kStart + absl::Seconds(1)).has_value());
-  backoff.Restart(kStart);
-  EXPECT_TRUE(backoff.Next(kStart + absl::Seconds(1)).has_value());
-  Backoff longer({.patience = absl::Seconds(1), .first_patience = absl::Seconds(5)}, kStart, [] { return 0.0; });
-  EXPECT_FALSE(longer.Next(kStart + absl::Seconds(1)).has_value()) << "never longer than the other";
-}
-
 }  // namespace
 }  // namespace perennial

@@ -1,89 +1,18 @@
 // Turns over bad networks, against the fake service: cut at every event, by the server and on the wire.
 #include "client/resilient_turn.h"
 
-#include <map>
 #include <set>
 
 #include "absl/strings/str_cat.h"
-#include "client/chat_client.h"
 #include "client/error_text.h"
-#include "gmock/gmock.h"
-#include "gtest/gtest.h"
-#include "tests/client/fake_chat_service.h"
+#include "tests/client/resilient_turn_fixture.h"
 #include "tests/client/tcp_relay.h"
 
 namespace perennial {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::IsEmpty;
 using ::testing::SizeIs;
-
-const grpc::Status kBroken(grpc::StatusCode::UNAVAILABLE, "Socket closed");
-const grpc::Status kQueueFull = PerennialError(grpc::StatusCode::RESOURCE_EXHAUSTED, "QUEUE_FULL", "too many readers");
-
-// Six events: started, four deltas, finished.
-FakeTurn Reply(const v1::ChatRequest&) {
-  return {.events = {StartedEvent(20), DeltaEvent("One "), DeltaEvent("two "), DeltaEvent("thr"), DeltaEvent("ee."),
-                     FinishedEvent()}};
-}
-
-// Ends a stream with `status` after each of these events, once each.
-FakeStreamFaults CutsAfter(std::multiset<int64_t> events, const grpc::Status& status = kBroken) {
-  auto left = std::make_shared<std::multiset<int64_t>>(std::move(events));
-  auto mutex = std::make_shared<absl::Mutex>();
-  return {.after_event = [=](int64_t written) -> std::optional<grpc::Status> {
-            absl::MutexLock lock(mutex.get());
-            const auto found = left->find(written);
-            if (found == left->end()) return std::nullopt;
-            left->erase(found);
-            return status;
-          },
-          .merge_deltas = false};
-}
-
-class CountedLosses : public ConnectionObserver {
- public:
-  void OnLost(const absl::Status&, absl::Duration) override { ++lost; }
-  void OnFound() override { ++found; }
-  int lost = 0, found = 0;
-};
-
-class ResilientTurnTest : public testing::Test {
- protected:
-  ResilientTurnTest() {
-    service().SetOnChat(Reply);
-    UseServer(server_.address());
-  }
-
-  void UseServer(const std::string& address, absl::Duration patience = absl::Seconds(20)) {
-    client_ = *ChatClient::Create({.server = address,
-                                   .turns_survive = true,
-                                   .reconnect = {.first_wait = absl::Milliseconds(5), .patience = patience}});
-  }
-
-  // Runs a turn; `text` is what its deltas said, `cases` what events came.
-  absl::StatusOr<v1::Finished> Chat(v1::ChatRequest request = {}) {
-    text.clear();
-    cases.clear();
-    request.set_message("Count.");
-    return client_->Chat(
-        request, [this](const v1::TurnEvent& event) { Note(event); }, nullptr, &losses);
-  }
-
-  void Note(const v1::TurnEvent& event) {
-    text += event.delta().text();
-    cases.push_back(event.event_case());
-  }
-
-  FakeChatService& service() { return server_.service(); }
-
-  FakeChatServer server_;
-  std::unique_ptr<ChatClient> client_;
-  std::string text;
-  std::vector<int> cases;
-  CountedLosses losses;
-};
 
 TEST_F(ResilientTurnTest, EveryTurnGetsItsOwnRequestIdAndGoesOnAlone) {
   ASSERT_TRUE(Chat().ok());
@@ -214,6 +143,38 @@ TEST_F(ResilientTurnTest, ConnectionsCutOnTheWireLoseAndDoubleNothing) {
   EXPECT_GT(relay.connections(), 5);
 }
 
+TEST_F(ResilientTurnTest, WhoDoesNotWaitForAServerIsToldAtOnceThatThereIsNone) {
+  UseServer("127.0.0.1:1", absl::Hours(1), /*waits_for_server=*/false);
+  EXPECT_EQ(ClassifyError(Chat().status()), ErrorClass::kUnreachable);
+  EXPECT_EQ(losses.lost, 0);
+}
+
+TEST_F(ResilientTurnTest, ButLooksForATurnWhoseRequestWasSent) {
+  TcpRelay relay(server_.address());
+  for (int64_t cut = 0; cut <= 6; ++cut) {
+    SCOPED_TRACE(absl::StrCat("cut after event ", cut));
+    UseServer(relay.address(), absl::Seconds(20), /*waits_for_server=*/false);
+    const int generated_before = service().generated_turns();
+    // On the wire, and then the next stream by the server: before an event of it has come.
+    service().SetFaults({.after_event = [&relay, cut, cuts = std::make_shared<std::atomic<int>>(0)](
+                                            int64_t written) -> std::optional<grpc::Status> {
+                           if (written == cut && cuts->load() == 0) {
+                             ++*cuts;
+                             relay.Cut();
+                           } else if (cuts->load() == 1) {
+                             ++*cuts;
+                             return kBroken;
+                           }
+                           return std::nullopt;
+                         },
+                         .merge_deltas = false});
+    const auto finished = Chat();
+    ASSERT_TRUE(finished.ok()) << finished.status();
+    EXPECT_EQ(text, "One two three.");
+    EXPECT_EQ(service().generated_turns(), generated_before + 1);
+  }
+}
+
 TEST_F(ResilientTurnTest, BreaksThatProxiesMakeAreBreaks) {
   for (const grpc::StatusCode code :
        {grpc::StatusCode::INTERNAL, grpc::StatusCode::UNKNOWN, grpc::StatusCode::CANCELLED, grpc::StatusCode::OK}) {
@@ -236,56 +197,6 @@ TEST_F(ResilientTurnTest, PatienceEnds) {
   EXPECT_EQ(ClassifyError(finished.status()), ErrorClass::kUnreachable);
   EXPECT_GE(losses.lost, 1);
   EXPECT_EQ(losses.found, 0);
-}
-
-TEST_F(ResilientTurnTest, TheServersRefusalsAreFinal) {
-  service().SetOnArrival([](const v1::ChatRequest&) { return kQueueFull; });
-  EXPECT_EQ(ErrorReason(Chat().status()), "QUEUE_FULL");
-  EXPECT_THAT(service().chats(), SizeIs(1));
-}
-
-TEST_F(ResilientTurnTest, AFullServerIsAskedAgainForATurnThatRuns) {
-  service().SetFaults(CutsAfter({3}));
-  service().RefuseAttaches(2, kQueueFull);  // as while the server still counts the reader whose connection was cut
-  const auto finished = Chat();
-  ASSERT_TRUE(finished.ok()) << finished.status();
-  EXPECT_EQ(text, "One two three.");
-  EXPECT_THAT(cases, SizeIs(6));
-  EXPECT_THAT(service().attaches(), SizeIs(3));
-  EXPECT_EQ(losses.lost, 3);
-  EXPECT_EQ(losses.found, 1);
-}
-
-TEST_F(ResilientTurnTest, SoItIsForARequestThatMayHaveArrived) {
-  int arrivals = 0;
-  service().SetOnArrival([&arrivals](const v1::ChatRequest&) -> std::optional<grpc::Status> {
-    ++arrivals;
-    if (arrivals <= 2) return arrivals == 1 ? kBroken : kQueueFull;
-    return std::nullopt;
-  });
-  const auto finished = Chat();
-  ASSERT_TRUE(finished.ok()) << finished.status();
-  EXPECT_EQ(text, "One two three.");
-  EXPECT_EQ(service().generated_turns(), 1);
-}
-
-TEST_F(ResilientTurnTest, SoItIsWhereATurnIsFollowedAndPatienceEnds) {
-  UseServer(server_.address(), absl::Milliseconds(100));
-  ASSERT_TRUE(Chat().ok());
-  v1::AttachRequest attach;
-  attach.set_request_id(service().chats()[0].request_id());
-  service().RefuseAttaches(1, kQueueFull);
-  ASSERT_TRUE(client_->Attach(attach, [this](const v1::TurnEvent& event) { Note(event); }).ok());
-  EXPECT_EQ(text, "One two three.One two three.");
-  service().RefuseAttaches(1000, kQueueFull);
-  EXPECT_EQ(ErrorReason(client_->Attach(attach, [](const v1::TurnEvent&) {}).status()), "QUEUE_FULL");
-}
-
-TEST_F(ResilientTurnTest, OtherRefusalsAreFinalForATurnThatRuns) {
-  service().SetFaults(CutsAfter({3}));
-  service().RefuseAttaches(1, PerennialError(grpc::StatusCode::RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED", "too much"));
-  EXPECT_EQ(ErrorReason(Chat().status()), "QUOTA_EXCEEDED");
-  EXPECT_THAT(service().attaches(), SizeIs(1));
 }
 
 TEST_F(ResilientTurnTest, ATurnsOwnEndIsFinalAlsoWhenReplayed) {

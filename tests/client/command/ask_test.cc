@@ -16,6 +16,13 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 using Json = nlohmann::json;
 
+// A turn that says more than one word and then goes on until it is cancelled.
+FakeTurn EndlessTurn(const v1::ChatRequest&) {
+  FakeTurn turn{.events = {StartedEvent(20)}, .end = std::nullopt};
+  for (int i = 0; i < 100; ++i) turn.events.push_back(DeltaEvent("word "));
+  return turn;
+}
+
 using AskTest = CommandTest;
 
 TEST_F(AskTest, PrintsTheReplyAndNothingElse) {
@@ -111,6 +118,53 @@ TEST_F(AskTest, CtrlCCancelsTheTurnAndIsExitCode130) {
   EXPECT_TRUE(service().WaitForCancelledTurns(1));
 }
 
+TEST_F(AskTest, CtrlCCancelsAlsoATurnThatNobodyCouldFindAgain) {
+  service().SetOnChat(EndlessTurn);
+  ChildProcess child(Arguments({"ask", "--patience=0", "Hello"}), ChildProcess::Streams::kPipes);
+  ASSERT_TRUE(child.WaitFor("word"));
+  child.Signal(SIGINT);
+  EXPECT_EQ(child.Wait().exit_code, 130);
+  EXPECT_TRUE(service().WaitForCancelledTurns(1));
+}
+
+TEST_F(AskTest, AReaderThatLeavesEndsTheTurn) {
+  service().SetOnChat(EndlessTurn);
+  int turns = 0;
+  for (const char* const flag : {"--patience=2m", "--patience=0", "--request_id=mine"}) {
+    SCOPED_TRACE(flag);
+    ChildProcess child(Arguments({"ask", flag, "Hello"}), ChildProcess::Streams::kPipes);
+    child.CloseOutput();  // as of `| head` that has read enough
+    const ChildResult result = child.Wait();
+    EXPECT_EQ(result.exit_code, 141);
+    EXPECT_EQ(result.err, "") << "the reader wanted no more: no news";
+    EXPECT_TRUE(service().WaitForCancelledTurns(++turns));
+  }
+  EXPECT_TRUE(service().WaitForCancelCalls(2)) << "closed properly where CancelTurn can name the turn";
+}
+
+TEST_F(AskTest, AFullDiskEndsTheTurnAndIsTold) {
+  service().SetOnChat(EndlessTurn);
+  const ChildResult result =
+      RunChild({"/bin/sh", "-c", absl::StrCat(PERENNIAL_COMMAND, " --server=", address(), " ask Hello > /dev/full")});
+  EXPECT_EQ(result.exit_code, 141);
+  EXPECT_EQ(result.err, "perennial: standard output cannot be written: No space left on device\n");
+  EXPECT_TRUE(service().WaitForCancelledTurns(1));
+}
+
+TEST_F(AskTest, AConnectionLostBeforeTheFirstEventIsFoundAgainToo) {
+  service().SetFaults({.after_event = [lost = std::make_shared<std::atomic<bool>>(false)](
+                                          int64_t written) -> std::optional<grpc::Status> {
+                         if (written != 0 || lost->exchange(true)) return std::nullopt;
+                         return grpc::Status(grpc::StatusCode::UNAVAILABLE, "Socket closed");
+                       },
+                       .merge_deltas = false});
+  const ChildResult result = Run({"ask", "Hello"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.out, "echo: Hello\n");
+  EXPECT_EQ(result.err, "perennial: the connection was lost; trying to go on …\n");
+  EXPECT_EQ(service().generated_turns(), 1);
+}
+
 TEST_F(AskTest, GoesOnAfterALostConnection) {
   service().SetFaults({.after_event = [lost = std::make_shared<std::atomic<bool>>(false)](
                                           int64_t written) -> std::optional<grpc::Status> {
@@ -136,6 +190,9 @@ TEST_F(AskTest, WithoutPatienceALostConnectionIsTheEnd) {
                        .merge_deltas = false});
   EXPECT_EQ(Run({"ask", "--patience=0", "Hello"}).exit_code, 3);
   EXPECT_THAT(service().attaches(), IsEmpty());
+  ASSERT_THAT(service().chats(), SizeIs(1));
+  EXPECT_NE(service().chats()[0].on_disconnect(), v1::ON_DISCONNECT_CONTINUE) << "it would run on for nobody";
+  EXPECT_EQ(service().chats()[0].request_id(), "");
 }
 
 TEST_F(AskTest, WithARequestIdItIsAskedOnce) {

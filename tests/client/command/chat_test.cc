@@ -101,6 +101,19 @@ TEST_F(ChatTest, AtATerminalShowsReplyAndStatus) {
   EXPECT_THAT(service().sessions(), IsEmpty());
 }
 
+TEST_F(ChatTest, AReaderThatLeavesEndsTurnSessionAndProgram) {
+  MakeTurnsHang();
+  ChildProcess child(Arguments({"chat"}), ChildProcess::Streams::kPipes);
+  child.CloseOutput();
+  child.Write("one\ntwo\n");
+  const ChildResult result = child.Wait();
+  EXPECT_EQ(result.exit_code, 141);
+  EXPECT_EQ(result.err, "");
+  EXPECT_TRUE(service().WaitForCancelledTurns(1));
+  EXPECT_EQ(service().generated_turns(), 1);
+  EXPECT_THAT(service().sessions(), IsEmpty());
+}
+
 TEST_F(ChatTest, CtrlCStopsTheReplyAndNotTheProgram) {
   const auto child = Start();
   MakeTurnsHang();

@@ -114,6 +114,7 @@ void ChildProcess::Write(absl::string_view text) {
 }
 
 void ChildProcess::CloseInput() { CloseOnce(in_); }
+void ChildProcess::CloseOutput() { CloseOnce(out_fd_); }
 
 void ChildProcess::Signal(int signal) { kill(pid_, signal); }
 

@@ -36,6 +36,9 @@ class ChildProcess {
   // To its standard input or, at a terminal, as typed.
   void Write(absl::string_view text);
   void CloseInput();
+
+  // As a reader of its standard output that leaves; for kPipes.
+  void CloseOutput();
   void Signal(int signal);
 
   // Reads until `text` comes in the standard output (kTerminal: in any) after the last text waited for. False if it

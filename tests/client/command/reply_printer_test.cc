@@ -95,7 +95,7 @@ TEST(ReplyPrinterTest, ALossIsToldOnceAndErased) {
   EXPECT_EQ(printer.reconnects(), 1);
 }
 
-TEST(ReplyPrinterTest, AFullServerIsNotALostConnection) {
+TEST(ReplyPrinterTest, AFullServerIsTellingWhatIsFull) {
   absl::Status full = absl::ResourceExhaustedError("the turn has 4 readers");
   google::rpc::ErrorInfo reason;
   reason.set_domain("perennial");
@@ -104,7 +104,7 @@ TEST(ReplyPrinterTest, AFullServerIsNotALostConnection) {
   ReplyPrinter printer(kPipe, ReplyShown::kText);
   testing::internal::CaptureStderr();
   printer.OnLost(full, absl::Seconds(1));
-  EXPECT_EQ(testing::internal::GetCapturedStderr(), "perennial: the server is full; trying again …\n");
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "perennial: the turn has 4 readers; trying again …\n");
 }
 
 TEST(ReplyPrinterTest, ALossForGoodIsErasedAtTheEnd) {

@@ -29,6 +29,13 @@ TEST_F(StatsTest, WatchesUntilCtrlC) {
   EXPECT_EQ(child.Wait().exit_code, 0);
 }
 
+TEST_F(StatsTest, WatchesNoLongerThanItsReader) {
+  ChildProcess child(Arguments({"stats", "--watch=100ms"}), ChildProcess::Streams::kPipes);
+  EXPECT_TRUE(child.WaitFor("1,234,567"));
+  child.CloseOutput();
+  EXPECT_EQ(child.Wait().exit_code, 141);
+}
+
 TEST_F(StatsTest, WrongUsageIsExitCodeTwo) {
   EXPECT_EQ(Run({"stats", "all"}).exit_code, 2);
   EXPECT_EQ(Run({"stats", "--watch=1ms"}).exit_code, 2);
