@@ -101,7 +101,7 @@ plots() {
   for python in python3 /usr/bin/python3; do
     "$python" -c 'import matplotlib' 2>/dev/null && break
   done
-  for name in perplexity sinks cache-size speed length recall qa advise gemma-perplexity gemma-sinks; do
+  for name in perplexity sinks cache-size speed length recall qa advise gemma-perplexity gemma-sinks speed-cpu; do
     [[ -e $results/$name.json ]] || continue
     "$python" "$top/model/eval/plot.py" "$results/$name.json" "$results/$name.png"
     echo "$results/$name.png"
