@@ -122,15 +122,17 @@ absl::StatusOr<Report> PerplexityMode(EvalModel& model) {
   for (const std::string& word : absl::GetFlag(FLAGS_attention)) {
     auto attention = ParseEvalAttention(word);
     if (!attention.ok()) return attention.status();
-    auto sinks = SinkTokens(model);
-    if (!sinks.ok()) return sinks.status();
     dense = dense || *attention == EvalAttention::kDense;
     runs.push_back({.attention = *attention,
-                    .sink_tokens = *sinks,
                     .cache_tokens = absl::GetFlag(FLAGS_cache_tokens),
                     .recompute_every = absl::GetFlag(FLAGS_recompute_every)});
     if (*policy == EvictionPolicy::kTurnWise) runs.back().eviction = {*policy, absl::GetFlag(FLAGS_turn_tokens)};
-    auto shape = EvalCacheShape(runs.back(), std::numeric_limits<int32_t>::max());
+  }
+  auto sinks = SinkTokens(model);
+  if (!sinks.ok()) return sinks.status();
+  for (PerplexityOptions& run : runs) {
+    run.sink_tokens = *sinks;
+    auto shape = EvalCacheShape(run, std::numeric_limits<int32_t>::max());
     if (!shape.ok()) return shape.status();
   }
   auto tokens = Prepare(model, absl::GetFlag(FLAGS_cache_tokens), dense);

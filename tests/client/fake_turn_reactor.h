@@ -9,8 +9,10 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <utility>
 
+#include "absl/synchronization/mutex.h"
 #include "tests/client/fake_turn.h"
 
 namespace perennial {
@@ -24,6 +26,23 @@ struct FakeStreamFaults {
   // Deltas that follow each other are sent as one.
   bool merge_deltas = false;
 };
+
+// How a stream ends whose connection breaks.
+inline const grpc::Status kBroken(grpc::StatusCode::UNAVAILABLE, "Socket closed");
+
+// Ends a stream with `status` after each of these events, once each.
+inline FakeStreamFaults CutsAfter(std::multiset<int64_t> events, const grpc::Status& status = kBroken) {
+  auto left = std::make_shared<std::multiset<int64_t>>(std::move(events));
+  auto mutex = std::make_shared<absl::Mutex>();
+  return {.after_event = [=](int64_t written) -> std::optional<grpc::Status> {
+            absl::MutexLock lock(mutex.get());
+            const auto found = left->find(written);
+            if (found == left->end()) return std::nullopt;
+            left->erase(found);
+            return status;
+          },
+          .merge_deltas = false};
+}
 
 // Response is ChatResponse or AttachResponse. Deletes itself when gRPC is done with it.
 template <typename Response>

@@ -5,12 +5,10 @@
 
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/synchronization/mutex.h"
 #include "client/chat_client.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -18,8 +16,7 @@
 
 namespace perennial {
 
-// How a stream ends whose connection breaks, and how a full server refuses one.
-inline const grpc::Status kBroken(grpc::StatusCode::UNAVAILABLE, "Socket closed");
+// How a full server refuses a stream.
 inline const grpc::Status kQueueFull =
     PerennialError(grpc::StatusCode::RESOURCE_EXHAUSTED, "QUEUE_FULL", "too many readers");
 
@@ -27,20 +24,6 @@ inline const grpc::Status kQueueFull =
 inline FakeTurn Reply(const v1::ChatRequest&) {
   return {.events = {StartedEvent(20), DeltaEvent("One "), DeltaEvent("two "), DeltaEvent("thr"), DeltaEvent("ee."),
                      FinishedEvent()}};
-}
-
-// Ends a stream with `status` after each of these events, once each.
-inline FakeStreamFaults CutsAfter(std::multiset<int64_t> events, const grpc::Status& status = kBroken) {
-  auto left = std::make_shared<std::multiset<int64_t>>(std::move(events));
-  auto mutex = std::make_shared<absl::Mutex>();
-  return {.after_event = [=](int64_t written) -> std::optional<grpc::Status> {
-            absl::MutexLock lock(mutex.get());
-            const auto found = left->find(written);
-            if (found == left->end()) return std::nullopt;
-            left->erase(found);
-            return status;
-          },
-          .merge_deltas = false};
 }
 
 class CountedLosses : public ConnectionObserver {

@@ -1,7 +1,5 @@
 #include <signal.h>
 
-#include <atomic>
-#include <memory>
 #include <optional>
 
 #include "nlohmann/json.hpp"
@@ -152,12 +150,7 @@ TEST_F(AskTest, AFullDiskEndsTheTurnAndIsTold) {
 }
 
 TEST_F(AskTest, AConnectionLostBeforeTheFirstEventIsFoundAgainToo) {
-  service().SetFaults({.after_event = [lost = std::make_shared<std::atomic<bool>>(false)](
-                                          int64_t written) -> std::optional<grpc::Status> {
-                         if (written != 0 || lost->exchange(true)) return std::nullopt;
-                         return grpc::Status(grpc::StatusCode::UNAVAILABLE, "Socket closed");
-                       },
-                       .merge_deltas = false});
+  service().SetFaults(CutsAfter({0}));
   const ChildResult result = Run({"ask", "Hello"});
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_EQ(result.out, "echo: Hello\n");
@@ -166,12 +159,7 @@ TEST_F(AskTest, AConnectionLostBeforeTheFirstEventIsFoundAgainToo) {
 }
 
 TEST_F(AskTest, GoesOnAfterALostConnection) {
-  service().SetFaults({.after_event = [lost = std::make_shared<std::atomic<bool>>(false)](
-                                          int64_t written) -> std::optional<grpc::Status> {
-                         if (written != 2 || lost->exchange(true)) return std::nullopt;
-                         return grpc::Status(grpc::StatusCode::UNAVAILABLE, "Socket closed");
-                       },
-                       .merge_deltas = false});
+  service().SetFaults(CutsAfter({2}));
   const ChildResult result = Run({"ask", "Hello"});
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_EQ(result.out, "echo: Hello\n");

@@ -22,16 +22,6 @@ class ChatTurnsTest : public CommandTest {
     EXPECT_TRUE(child->WaitFor("> "));
     return child;
   }
-
-  // Streams are cut with UNAVAILABLE after this event, once.
-  void CutOnceAfter(int64_t event) {
-    auto done = std::make_shared<std::atomic<bool>>(false);
-    service().SetFaults({.after_event = [event, done](int64_t written) -> std::optional<grpc::Status> {
-                           if (written != event || done->exchange(true)) return std::nullopt;
-                           return grpc::Status(grpc::StatusCode::UNAVAILABLE, "Socket closed");
-                         },
-                         .merge_deltas = false});
-  }
 };
 
 TEST_F(ChatTurnsTest, TurnsGoOnAloneAndGuardAgainstOtherClients) {
@@ -45,7 +35,7 @@ TEST_F(ChatTurnsTest, TurnsGoOnAloneAndGuardAgainstOtherClients) {
 }
 
 TEST_F(ChatTurnsTest, ALostConnectionIsToldBelowTheReplyWhichGoesOn) {
-  CutOnceAfter(2);
+  service().SetFaults(CutsAfter({2}));
   const auto child = Start();
   child->Write("Hello\r");
   ASSERT_TRUE(child->WaitFor("connected again"));
@@ -56,7 +46,7 @@ TEST_F(ChatTurnsTest, ALostConnectionIsToldBelowTheReplyWhichGoesOn) {
 }
 
 TEST_F(ChatTurnsTest, OnATerminalThatCannotEraseItIsALine) {
-  CutOnceAfter(2);
+  service().SetFaults(CutsAfter({2}));
   const auto child = Start({}, {{"TERM", "dumb"}});
   child->Write("Hello\r");
   ASSERT_TRUE(child->WaitFor("connected again"));

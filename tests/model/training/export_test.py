@@ -2,12 +2,10 @@
 
 import importlib.util
 import json
-import pathlib
-import tempfile
 import types
 import unittest
 
-from tiny_run import SHAPE, random_network, random_tokens  # first: skips where torch is missing
+from tiny_run import SHAPE, random_network, random_tokens, temporary_folder  # first: skips where torch is missing
 
 import torch
 
@@ -33,9 +31,7 @@ def read_safetensors(path):
 
 class ExportTest(unittest.TestCase):
     def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
+        self.folder = temporary_folder(self)
         (self.folder / "tokenizer.json").write_text("{}")
         self.text = types.SimpleNamespace(path=self.folder, sink_token_id=28, end_token_id=27)
         self.network = random_network().float()

@@ -3,12 +3,10 @@
 import json
 import math
 import os
-import pathlib
 import subprocess
-import tempfile
 import unittest
 
-from tiny_run import prepare_tiny_text, random_network  # first: skips where torch is missing
+from tiny_run import prepare_tiny_text, random_network, temporary_folder  # first: skips where torch is missing
 
 import torch
 
@@ -27,9 +25,7 @@ CACHE_TOKENS = 24
 @unittest.skipUnless(PROGRAM, "PERENNIAL_EVAL_PROGRAM names no perennial-eval (./dev test training does)")
 class PerennialEvalTest(unittest.TestCase):
     def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
+        self.folder = temporary_folder(self)
         prepare_tiny_text(self.folder / "text")
         self.text = TextFolder(self.folder / "text")
         (self.folder / "words.txt").write_text(WORDS, encoding="utf-8")

@@ -1,5 +1,7 @@
 """What the tests of the recipe share: a network with random weights, and a prepared text of repeated words."""
 
+import pathlib
+import tempfile
 import unittest
 
 try:
@@ -13,6 +15,13 @@ from model.training.prepare import prepare
 
 SHAPE = Shape(vocab_size=29, num_layers=2, hidden_size=16, num_heads=2, feed_forward_size=24, context_tokens=32,
               rope_theta=100.0)
+
+
+def temporary_folder(test):
+    """A folder for the test's files; gone when it ends."""
+    folder = tempfile.TemporaryDirectory()
+    test.addCleanup(folder.cleanup)
+    return pathlib.Path(folder.name)
 
 
 def random_network(shape=SHAPE, seed=5):

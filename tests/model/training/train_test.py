@@ -3,12 +3,11 @@
 import contextlib
 import io
 import json
-import pathlib
-import tempfile
 import unittest
 from unittest import mock
 
-from tiny_run import SHAPE, prepare_tiny_text, random_network, random_tokens  # first: skips where torch is missing
+# First: skips where torch is missing.
+from tiny_run import SHAPE, prepare_tiny_text, random_network, random_tokens, temporary_folder
 
 import torch
 
@@ -51,9 +50,7 @@ class StreamLossesTest(unittest.TestCase):
 
 class TrainTest(unittest.TestCase):
     def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
+        self.folder = temporary_folder(self)
         prepare_tiny_text(self.folder / "text")
         self.text = TextFolder(self.folder / "text")
         self.shape = SIZES["tiny"].shape(self.text.vocab_size)
